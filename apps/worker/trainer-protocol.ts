@@ -1,0 +1,83 @@
+// What a worker and its trainer process say to each other: one job file before the start, small JSON messages after.
+// The trainer knows files and TensorFlow; it knows neither the queue nor the object store.
+import type {
+  CorpusOptions,
+  CorpusRecord,
+  EpochMetrics,
+  Numerics,
+  TeacherRecord,
+  TeacherTraining,
+  TrialSpec,
+  TrialSummary,
+} from '#experiment';
+
+/** Written as <workFolder>/job.json; the trainer is started as `node …/apps/worker/trainer.js <workFolder>`. */
+export type TrainerJob =
+  | {
+      kind: 'bundle';
+      trials: { trialId: string; spec: TrialSpec }[];
+      teacher: TeacherRecord;
+      /** model.safetensors of the teacher */
+      teacherFile: string;
+      corpus: CorpusRecord;
+      /** holds vocab.json, train.json, test.json */
+      corpusFolder: string;
+    }
+  | { kind: 'train-teacher'; name: string; training: TeacherTraining; corpus: CorpusRecord; corpusFolder: string }
+  | {
+      kind: 'measure-teacher';
+      name: string;
+      builtin: string;
+      teacherFile: string;
+      corpus: CorpusRecord;
+      corpusFolder: string;
+    }
+  | {
+      kind: 'prepare-corpus';
+      name: string;
+      source: CorpusRecord['source'];
+      options: CorpusOptions;
+      /** UTF-8 text, one sentence or paragraph a line */
+      textFile: string;
+    };
+
+/** Trainer to worker. Every message counts as a heartbeat. */
+export type TrainerMessage =
+  | { type: 'ready'; numerics: Numerics }
+  | {
+      type: 'progress';
+      phase: 'training' | 'evaluating';
+      /** Of the whole job, 0 to 1. */
+      fraction: number;
+      step: number;
+      steps: number;
+      epoch: number;
+      epochs: number;
+      tokensPerSecond: number;
+      /** Latest loss of each trial (bundle) or of the teacher (key 'teacher'). */
+      trainLoss: Record<string, number>;
+    }
+  /** `trialId` is 'teacher' when a teacher trains. */
+  | { type: 'epoch'; trialId: string; metrics: EpochMetrics }
+  /** The files lie in <workFolder>/<trialId>/ and are complete. */
+  | { type: 'trial-completed'; trialId: string; summary: TrialSummary; files: { name: string; contentType: string }[] }
+  | { type: 'trial-failed'; trialId: string; reason: string; step?: number }
+  /** Files in <workFolder>/teacher/; `teacher` lacks only what the worker adds (id, files, createdAt). */
+  | {
+      type: 'teacher-completed';
+      teacher: Omit<TeacherRecord, 'teacherId' | 'files' | 'createdAt'>;
+      files: { name: string; contentType: string }[];
+    }
+  /** Files in <workFolder>/corpus/. */
+  | {
+      type: 'corpus-completed';
+      corpus: Omit<CorpusRecord, 'corpusId' | 'files' | 'createdAt'>;
+      files: { name: string; contentType: string }[];
+    }
+  /** The job as asked cannot be done; the sentence is for the user. The process then exits 0. */
+  | { type: 'impossible'; reason: string }
+  /** The last message; the process then exits 0. */
+  | { type: 'done' };
+
+/** Worker to trainer. */
+export type TrainerCommand = { type: 'cancel'; trialIds: string[] } | { type: 'stop' };

@@ -1,0 +1,142 @@
+// The only reader of process.env: where things are and what this process may use, never what changes results.
+// Read once at the start; every bad variable is named in one error.
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+
+export interface S3Settings {
+  kind: 's3';
+  endpoint: URL;
+  /** What clients outside reach the same server by; presigned URLs carry it. */
+  publicEndpoint: URL;
+  bucket: string;
+  region: string;
+  accessKey: string;
+  secretKey: string;
+  sessionToken?: string;
+  pathStyle: boolean;
+  /** PEM file of an own certificate authority. */
+  caFile?: string;
+}
+
+export interface DirectorySettings {
+  kind: 'directory';
+  folder: string;
+}
+
+export interface Config {
+  redisUrl: string;
+  /** Prefix of every key in Redis; a hash tag, so that a cluster keeps them together. */
+  redisPrefix: string;
+  /** Go on although Redis may evict keys or forget on restart. */
+  allowUnsafeRedis: boolean;
+  store: S3Settings | DirectorySettings;
+  apiHost: string;
+  apiPort: number;
+  /** Where clients reach the API (links, signed URLs). */
+  publicUrl: string;
+  apiKey: string;
+  cacheFolder: string;
+  /** CPU threads TensorFlow may use; undefined: all cores. */
+  threads?: number;
+  backend: 'auto' | 'tensorflow' | 'wasm';
+  requireGpu: boolean;
+  workerName?: string;
+  logLevel: 'debug' | 'info' | 'warn' | 'error';
+}
+
+export class InvalidConfig extends Error {
+  override readonly name = 'InvalidConfig';
+  constructor(readonly problems: string[]) {
+    super(`Bad settings: ${problems.join('; ')}`);
+  }
+}
+
+type Environment = Record<string, string | undefined>;
+
+/** Where downloads and built files are kept between runs: SEMDISTILL_CACHE, else the user's cache folder. */
+export function cacheFolder(env: Environment = process.env): string {
+  return env.SEMDISTILL_CACHE || join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'semdistill');
+}
+
+/** Parses the environment. Throws InvalidConfig with one clause per bad variable. */
+export function readConfig(env: Environment = process.env): Config {
+  const problems: string[] = [];
+  const bad = (variable: string, wanted: string) => {
+    problems.push(`${variable} must be ${wanted}, not ${JSON.stringify(env[variable])}`);
+  };
+  const oneOf = <T extends string>(variable: string, allowed: readonly T[], fallback: T): T => {
+    const value = env[variable] || fallback;
+    if ((allowed as readonly string[]).includes(value)) return value as T;
+    bad(variable, `one of ${allowed.join(', ')}`);
+    return fallback;
+  };
+  const integer = (variable: string, low: number, high: number, fallback: number): number => {
+    const text = env[variable];
+    if (!text) return fallback;
+    const value = Number(text);
+    if (Number.isInteger(value) && value >= low && value <= high) return value;
+    bad(variable, `a whole number from ${low} to ${high}`);
+    return fallback;
+  };
+  const isSet = (variable: string): boolean => oneOf(variable, ['0', '1'], '0') === '1';
+
+  const redisUrl = env.REDIS_URL || 'redis://127.0.0.1:6379';
+  if (!/^(rediss?|unix):\/\//.test(redisUrl)) bad('REDIS_URL', 'a redis://, rediss:// or unix:// address');
+  const apiHost = env.SEMDISTILL_HOST || '127.0.0.1';
+  const apiPort = integer('SEMDISTILL_PORT', 0, 65535, 8080);
+  const publicUrl = (env.SEMDISTILL_PUBLIC_URL || `http://${apiHost}:${apiPort}`).replace(/\/+$/, '');
+  if (!URL.canParse(publicUrl)) bad('SEMDISTILL_PUBLIC_URL', 'an http(s) address');
+  const threads = env.SEMDISTILL_THREADS ? integer('SEMDISTILL_THREADS', 1, 1024, 1) : undefined;
+  const config: Config = {
+    redisUrl,
+    redisPrefix: env.SEMDISTILL_REDIS_PREFIX || '{semdistill}',
+    allowUnsafeRedis: isSet('SEMDISTILL_ALLOW_UNSAFE_REDIS'),
+    store: readStore(env, problems),
+    apiHost,
+    apiPort,
+    publicUrl,
+    apiKey: env.SEMDISTILL_API_KEY || '',
+    cacheFolder: cacheFolder(env),
+    backend: oneOf('SEMDISTILL_BACKEND', ['auto', 'tensorflow', 'wasm'], 'auto'),
+    requireGpu: isSet('SEMDISTILL_REQUIRE_GPU'),
+    logLevel: oneOf('SEMDISTILL_LOG', ['debug', 'info', 'warn', 'error'], 'info'),
+  };
+  if (threads !== undefined) config.threads = threads;
+  if (env.SEMDISTILL_WORKER_NAME) config.workerName = env.SEMDISTILL_WORKER_NAME;
+  if (problems.length > 0) throw new InvalidConfig(problems);
+  return config;
+}
+
+/** SEMDISTILL_STORE: a folder, or s3 with the S3_* variables beside it. */
+function readStore(env: Environment, problems: string[]): Config['store'] {
+  const store = env.SEMDISTILL_STORE || join(cacheFolder(env), 'store');
+  if (store !== 's3') return { kind: 'directory', folder: store.replace(/^directory:/, '') };
+  const required = (variable: string): string => {
+    const value = env[variable];
+    if (!value) problems.push(`${variable} is missing (SEMDISTILL_STORE is s3)`);
+    return value || '';
+  };
+  const address = (variable: string, fallback?: string): URL => {
+    const value = env[variable] || fallback || '';
+    if (URL.canParse(value) && /^https?:$/.test(new URL(value).protocol)) return new URL(value);
+    problems.push(
+      value
+        ? `${variable} must be an http(s) address, not ${JSON.stringify(value)}`
+        : `${variable} is missing (SEMDISTILL_STORE is s3)`,
+    );
+    return new URL('http://127.0.0.1:9000');
+  };
+  const endpoint = address('S3_ENDPOINT');
+  return {
+    kind: 's3',
+    endpoint,
+    publicEndpoint: address('S3_PUBLIC_ENDPOINT', endpoint.href),
+    bucket: env.S3_BUCKET || 'semdistill',
+    region: env.S3_REGION || 'us-east-1',
+    accessKey: required('S3_ACCESS_KEY'),
+    secretKey: required('S3_SECRET_KEY'),
+    ...(env.S3_SESSION_TOKEN ? { sessionToken: env.S3_SESSION_TOKEN } : {}),
+    pathStyle: (env.S3_PATH_STYLE || '1') === '1',
+    ...(env.S3_CA_FILE ? { caFile: env.S3_CA_FILE } : {}),
+  };
+}

@@ -1,0 +1,2 @@
+// The only reader of process.env.
+export * from './config.js';

@@ -1,0 +1,38 @@
+// What is in flight, as Redis shows it: live status of trials, workers, events. All of it may be lost at any time and is
+// never a reason to decide anything.
+import type { EpochMetrics, Numerics } from './records.js';
+
+export interface LiveTrial {
+  trialId: string;
+  phase: 'waiting' | 'training' | 'evaluating' | 'uploading';
+  workerId: string;
+  epoch: number;
+  epochs: number;
+  step: number;
+  steps: number;
+  trainLoss?: number;
+  validationLoss?: number;
+  tokensPerSecond?: number;
+  etaSeconds?: number;
+  updatedAt: string;
+}
+
+export interface LiveWorker {
+  workerId: string;
+  host: string;
+  processId: number;
+  numerics?: Numerics;
+  state: 'idle' | 'training' | 'draining';
+  trialIds: string[];
+  tokensPerSecond?: number;
+  startedAt: string;
+  updatedAt: string;
+}
+
+export type FleetEvent =
+  | { type: 'trial-progress'; trial: LiveTrial }
+  | { type: 'trial-epoch'; trialId: string; metrics: EpochMetrics }
+  | { type: 'trial-ended'; trialId: string; status: 'completed' | 'failed' | 'cancelled' }
+  | { type: 'preparation-ended'; preparationId: string; status: 'completed' | 'failed' }
+  | { type: 'preparation-progress'; preparationId: string; fraction: number; message: string }
+  | { type: 'sweep-settled'; sweepId: string; status: string };

@@ -1,0 +1,302 @@
+// What the object store holds, as types: corpora, teachers, trials, results, sweeps. JSON only; nothing here is mutable
+// once written (see keys.ts in libs/storage for where each lies).
+import type { Channel, ChannelProfile, DistillPart, Initialization, SweepStatus } from './terms.js';
+
+/** Part of every trial's identity: raised when the same request would give other numbers than before. */
+export const NUMERICS_VERSION = 1;
+
+/** The sizes of a DeepSC. */
+export interface Architecture {
+  vocabularySize: number;
+  dModel: number;
+  dff: number;
+  heads: number;
+  encoderLayers: number;
+  decoderLayers: number;
+}
+
+/** A stored file: `name` is what users know it by, `key` where it lies in the store. */
+export interface StoredFile {
+  name: string;
+  key: string;
+  size: number;
+  /** hex */
+  sha256: string;
+  contentType: string;
+}
+
+// ---------------------------------------------------------------------------------------------------------- corpora
+
+export interface CorpusOptions {
+  /** A sentence is kept when it has at least this many words ('.', '!', '?' count as words, as in the reference). */
+  minWords: number;
+  maxWords: number;
+  /** Words seen less often become <UNK>. */
+  minCount: number;
+  /** When set, only sentences wholly inside the commonest `topWords` words are kept (no <UNK> at all). */
+  topWords?: number;
+  /** Share of the sentences, in file order, that go to training. */
+  trainShare: number;
+}
+
+export interface CorpusRecord {
+  corpusId: string;
+  name: string;
+  source: { kind: 'builtin'; builtin: string; version: string } | { kind: 'text'; sha256: string; fileName: string };
+  options: CorpusOptions;
+  vocabularySize: number;
+  /** Longest sentence in tokens, START and END included. */
+  maxTokens: number;
+  sentences: { train: number; test: number };
+  tokens: { train: number; test: number };
+  /** vocab.json, train.json, test.json */
+  files: StoredFile[];
+  createdAt: string;
+}
+
+// --------------------------------------------------------------------------------------------------------- teachers
+
+/** How a teacher is trained here. */
+export interface TeacherTraining {
+  layers: number;
+  dModel: number;
+  dff: number;
+  heads: number;
+  batchSize: number;
+  epochs: number;
+  learningRate: number;
+  weightDecay: number;
+  dropout: number;
+  channel: Channel;
+  channelProfile: ChannelProfile;
+  /** The SNR of each training step is drawn uniformly from this range. */
+  trainSnrDb: [number, number];
+  seed: number;
+}
+
+export interface Numerics {
+  /** 'tensorflow' or 'wasm' */
+  backend: string;
+  /** e.g. 'TensorFlow 2.15.1' */
+  library: string;
+  threads: number;
+  device: string;
+}
+
+/** Mean over sentences of nltk-style sentence BLEU, order n alone (weight 1 on n-grams), no smoothing; index = SNR. */
+export interface BleuCurve {
+  snrDb: number[];
+  bleu1: number[];
+  bleu2: number[];
+  bleu3: number[];
+  bleu4: number[];
+}
+
+/** Teacher-forced distances between two models' output distributions, mean over non-pad tokens, on common noise; index = SNR. */
+export interface DivergenceCurve {
+  snrDb: number[];
+  /** KL(teacher || student), nats per token */
+  kl: number[];
+  reverseKl: number[];
+  /** Jensen-Shannon divergence, nats per token, at most ln 2 */
+  jsd: number[];
+  top1Agreement: number[];
+  top5Overlap: number[];
+}
+
+export interface TeacherRecord {
+  teacherId: string;
+  name: string;
+  architecture: Architecture;
+  corpusId: string;
+  origin: { kind: 'builtin'; builtin: string } | { kind: 'trained'; training: TeacherTraining };
+  parameters: ParameterCounts;
+  scores: BleuCurve & { channel: Channel; channelProfile: ChannelProfile; sentences: number };
+  /** model.safetensors */
+  files: StoredFile[];
+  numerics: Numerics;
+  createdAt: string;
+}
+
+export interface ParameterCounts {
+  total: number;
+  /** without embeddings and output layer */
+  core: number;
+}
+
+// ----------------------------------------------------------------------------------------------------------- trials
+
+/** Everything that changes a trial's numbers, besides teacher and corpus. */
+export interface Hyperparameters {
+  temperature: number;
+  /** alpha: total = (1 - alpha) CE + alpha T^2 KL. 0 is the no-teacher baseline. */
+  distillWeight: number;
+  distillPart: DistillPart;
+  studentLayers: number;
+  /** Student width and feed-forward width; the teacher's when absent. */
+  studentDModel?: number;
+  studentDff?: number;
+  batchSize: number;
+  epochs: number;
+  /** Sentences drawn (a seeded shuffle of the train split) for each epoch; the whole train split when absent. */
+  sentencesPerEpoch?: number;
+  learningRate: number;
+  weightDecay: number;
+  dropout: number;
+  channel: Channel;
+  channelProfile: ChannelProfile;
+  trainSnrDb: [number, number];
+  init: Initialization;
+  freezeKeptSide: boolean;
+  createHybrid: boolean;
+  seed: number;
+}
+
+/** How a trained student is measured; part of the trial. */
+export interface EvaluationSettings {
+  snrDb: number[];
+  /** The first this many test sentences. */
+  sentences: number;
+}
+
+export interface TrialSpec {
+  numericsVersion: number;
+  teacherId: string;
+  corpusId: string;
+  hyperparameters: Hyperparameters;
+  evaluation: EvaluationSettings;
+}
+
+export interface TrialRecord {
+  trialId: string;
+  spec: TrialSpec;
+  createdAt: string;
+}
+
+export interface EpochMetrics {
+  /** from 1 */
+  epoch: number;
+  step: number;
+  /** (1 - alpha) CE + alpha T^2 KL, mean over the epoch's steps */
+  trainLoss: number;
+  /** cross-entropy, nats per non-pad token */
+  trainCrossEntropy: number;
+  /** T^2 KL */
+  trainDistillation: number;
+  /** cross-entropy on held-out sentences at 17 dB label (sigma 0.1), nats per non-pad token */
+  validationLoss: number;
+  seconds: number;
+  tokensPerSecond: number;
+}
+
+export interface TrialEvaluation {
+  sentences: number;
+  student: BleuCurve;
+  hybrid?: BleuCurve;
+  teacher: BleuCurve;
+  /** student against teacher on common noise */
+  divergence: DivergenceCurve;
+  /** teacher against itself under other noise: no distance below this means anything */
+  floor: DivergenceCurve;
+  /** the untrained student against the teacher */
+  ceiling: DivergenceCurve;
+}
+
+/** What the trainer knows when a trial has ended well; numbers only, no files. */
+export interface TrialSummary {
+  trialId: string;
+  bestLoss: number;
+  bestEpoch: number;
+  finalLoss: number;
+  epochs: EpochMetrics[];
+  steps: number;
+  parameters: { teacher: ParameterCounts; student: ParameterCounts };
+  compressionRatio: number;
+  compressionRatioCore: number;
+  evaluation: TrialEvaluation;
+  numerics: Numerics;
+  trainingSeconds: number;
+  evaluationSeconds: number;
+}
+
+export interface TrialResult {
+  trialId: string;
+  status: 'completed' | 'failed';
+  /** Present when failed. */
+  failure?: { reason: string; step?: number };
+  /** Present when completed. */
+  summary?: TrialSummary;
+  /** The attempt that wrote this result; its artifacts lie under it. */
+  fence: string;
+  worker: string;
+  bundleTrialIds: string[];
+  artifacts: StoredFile[];
+  startedAt: string;
+  finishedAt: string;
+}
+
+// ----------------------------------------------------------------------------------------------------------- sweeps
+
+/** A trial's role in its sweep: asked for, or put in so that the comparison means something. */
+export type TrialRole = 'requested' | 'baseline' | 'reference';
+
+export interface SweepTrial {
+  trialId: string;
+  role: TrialRole;
+}
+
+export interface Warning {
+  /** e.g. 'temperature-below-1' */
+  code: string;
+  message: string;
+}
+
+export interface SweepRecord {
+  sweepId: string;
+  name: string;
+  owner: string;
+  kind: 'sweep' | 'distillation';
+  /** The request as sent, defaults filled in. */
+  request: unknown;
+  teacherId: string;
+  corpusId: string;
+  trials: SweepTrial[];
+  /** How the trials are trained together: a pure function of the request, so two runs give the same numbers. */
+  bundles: string[][];
+  warnings: Warning[];
+  createdAt: string;
+}
+
+export interface SettledRecord {
+  sweepId: string;
+  status: Extract<SweepStatus, 'completed' | 'completed_with_failures' | 'failed' | 'cancelled'>;
+  counts: { completed: number; failed: number; cancelled: number };
+  /** report.json, report.csv, report.md, report.html, *.svg; none when nothing completed */
+  reportFiles: StoredFile[];
+  settledAt: string;
+}
+
+// ---------------------------------------------------------------------------------------------------- preparations
+
+/** A corpus or teacher being made; its id is the hash of what is asked, so asking twice makes it once. */
+export type PreparationRequest =
+  | { kind: 'corpus'; name: string; builtin: string }
+  | { kind: 'corpus'; name: string; text: StoredFile; options: CorpusOptions }
+  | { kind: 'teacher'; name: string; builtin: string }
+  | { kind: 'teacher'; name: string; corpusId: string; training: TeacherTraining };
+
+export interface PreparationRecord {
+  preparationId: string;
+  request: PreparationRequest;
+  owner: string;
+  createdAt: string;
+}
+
+export interface PreparationResult {
+  preparationId: string;
+  status: 'completed' | 'failed';
+  failure?: { reason: string };
+  corpusId?: string;
+  teacherId?: string;
+  finishedAt: string;
+}

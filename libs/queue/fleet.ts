@@ -1,0 +1,38 @@
+// The fleet as its users see it: what the API, the aggregator and the CLI may ask of Redis. Everything here is in flight
+// and may vanish; callers decide from the object store.
+import type { EpochMetrics, FleetEvent, LiveTrial, LiveWorker } from '#experiment';
+
+/** What a BullMQ job carries: ids only, under 10 kB; the worker reads the rest from the record. */
+export type FleetJob =
+  | { kind: 'bundle'; bundleId: string; sweepId: string; owner: string; trialIds: string[] }
+  | { kind: 'preparation'; preparationId: string; owner: string };
+
+export interface FleetCounts {
+  waiting: number;
+  active: number;
+}
+
+export interface Fleet {
+  /** Resolves when Redis answers; throws FleetUnavailable within `timeoutMs` otherwise. Checks the eviction policy too. */
+  check(timeoutMs: number): Promise<void>;
+  /** Adds what is not there yet (same id = same job), in bulk. */
+  enqueue(jobs: FleetJob[]): Promise<void>;
+  /** Which of these jobs Redis still knows (waiting, delayed or active). */
+  known(jobs: FleetJob[]): Promise<Set<string>>;
+  /** Running trials are told to stop (flag and message); the record (cancelled.json) is the caller's business. */
+  cancelTrials(trialIds: string[]): Promise<void>;
+  counts(): Promise<FleetCounts>;
+  liveTrials(trialIds: string[]): Promise<Map<string, LiveTrial>>;
+  /** Epochs reported so far by the running attempt. */
+  liveEpochs(trialId: string): Promise<EpochMetrics[]>;
+  liveWorkers(): Promise<LiveWorker[]>;
+  publish(event: FleetEvent): Promise<void>;
+  /** Events from now on; may miss some. Returns the unsubscriber. */
+  subscribe(listener: (event: FleetEvent) => void): Promise<() => Promise<void>>;
+  close(): Promise<void>;
+}
+
+/** Redis is gone, refuses writes, or is set up so that it would lose jobs. */
+export class FleetUnavailable extends Error {
+  override readonly name = 'FleetUnavailable';
+}

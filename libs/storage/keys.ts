@@ -1,0 +1,43 @@
+// Where everything lies in the object store. The only place that builds keys; ids are checked so that no request can
+// reach outside its own prefix.
+
+const ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
+
+function safe(id: string): string {
+  if (!ID.test(id) || id.includes('..')) throw new Error(`not a valid id for a key: ${JSON.stringify(id)}`);
+  return id;
+}
+
+export const keys = {
+  corpus: (corpusId: string) => `corpora/${safe(corpusId)}/corpus.json`,
+  corpusFile: (corpusId: string, file: string) => `corpora/${safe(corpusId)}/${safe(file)}`,
+  corpora: () => 'corpora/',
+  /** A name's current meaning: {"id": …}. Overwritten when the name is given to something newer. */
+  corpusName: (name: string) => `names/corpora/${safe(name)}.json`,
+  corpusNames: () => 'names/corpora/',
+
+  teacher: (teacherId: string) => `teachers/${safe(teacherId)}/teacher.json`,
+  teacherFile: (teacherId: string, file: string) => `teachers/${safe(teacherId)}/${safe(file)}`,
+  teachers: () => 'teachers/',
+  teacherName: (name: string) => `names/teachers/${safe(name)}.json`,
+  teacherNames: () => 'names/teachers/',
+
+  upload: (sha256: string) => `uploads/${safe(sha256)}`,
+
+  preparation: (preparationId: string) => `preparations/${safe(preparationId)}/preparation.json`,
+  preparationResult: (preparationId: string) => `preparations/${safe(preparationId)}/result.json`,
+  preparations: () => 'preparations/',
+
+  trial: (trialId: string) => `trials/${safe(trialId)}/trial.json`,
+  trialResult: (trialId: string) => `trials/${safe(trialId)}/result.json`,
+  trialCancelled: (trialId: string) => `trials/${safe(trialId)}/cancelled.json`,
+  trialArtifact: (trialId: string, fence: string, name: string) =>
+    `trials/${safe(trialId)}/attempts/${safe(fence)}/${safe(name)}`,
+  trials: () => 'trials/',
+
+  sweep: (sweepId: string) => `sweeps/${safe(sweepId)}/sweep.json`,
+  sweepCancelled: (sweepId: string) => `sweeps/${safe(sweepId)}/cancelled.json`,
+  sweepSettled: (sweepId: string) => `sweeps/${safe(sweepId)}/settled.json`,
+  sweepReport: (sweepId: string, file: string) => `sweeps/${safe(sweepId)}/report/${safe(file)}`,
+  sweeps: () => 'sweeps/',
+};
