@@ -1,1 +1,5 @@
-export {};
+// HOW a student learns: losses, parts, freezing, hybrids, the training loop, evaluation. tfjs-core -> semcom.
+export * from './adam.js';
+export * from './loss.js';
+export * from './step.js';
+export * from './students.js';

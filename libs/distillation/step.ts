@@ -1,0 +1,228 @@
+// One training step of K students side by side: the teacher once for all of them, the channel's draws common to all, the
+// loss and its gradients by parameter name. Knows no optimizer, no order of data, no epochs.
+import * as tf from '@tensorflow/tfjs-core';
+import {
+  type Batch,
+  type ChannelUse,
+  type DeepscShape,
+  decode,
+  decodeFromChannel,
+  type Dropout,
+  encode,
+  encodeForChannel,
+  keepMask,
+  normalizePower,
+  shiftTargets,
+  transmit,
+  type Weights,
+} from '#semcom';
+import {
+  chunkRowsFor,
+  distillationLoss,
+  type LossGradients,
+  type LossKernel,
+  type LossOptions,
+  type LossValues,
+  lossValues,
+  SKIP_ROW,
+  SOFT_ROW,
+  type TeacherOutput,
+} from './loss.js';
+import { keptSide, type StudentKind } from './students.js';
+
+export interface FrozenModel {
+  shape: DeepscShape;
+  /** one group */
+  weights: Weights;
+}
+
+/** What a bundle's students have in common, and where they differ. */
+export interface BundleModel {
+  kind: StudentKind;
+  student: DeepscShape;
+  /** Absent when a teacher itself is trained. */
+  teacher: FrozenModel | null;
+  temperature: readonly number[];
+  distillWeight: readonly number[];
+  lossKernel: LossKernel;
+  /**
+   * 'masked': means over real tokens. 'original': as the original computes it (pads in both denominators and in the soft term,
+   * and 0.5 MSE of encOut or decOut for the parts).
+   */
+  lossForm?: 'masked' | 'original';
+  dropout?: Dropout;
+}
+
+export interface StepResult {
+  values: LossValues;
+  /** By trained parameter, [K, …]; the caller disposes them. Empty when only measured. */
+  gradients: Map<string, tf.Tensor>;
+}
+
+interface Taps {
+  /** [K, N, d]; null when the transmitter is the teacher's */
+  encOut: tf.Tensor3D | null;
+  /** [K, N', d] */
+  decOut: tf.Tensor3D;
+}
+
+interface TeacherTaps {
+  encOut: tf.Tensor3D;
+  rx: tf.Tensor3D;
+  decOut: tf.Tensor3D;
+}
+
+/** Losses and gradients of one batch. `trained` holds exactly the parameters that learn, [K, …]. */
+export function bundleGradients(model: BundleModel, trained: Weights, batch: Batch, use: ChannelUse): StepResult {
+  return runStep(model, trained, batch, use, true);
+}
+
+/** Losses of one batch without gradients and without dropout. */
+export function bundleLosses(model: BundleModel, trained: Weights, batch: Batch, use: ChannelUse): LossValues {
+  return runStep({ ...model, dropout: undefined }, trained, batch, use, false).values;
+}
+
+function runStep(model: BundleModel, trained: Weights, batch: Batch, use: ChannelUse, learns: boolean): StepResult {
+  const names = [...trained.keys()];
+  const options = lossOptions(model, batch);
+  let output: LossGradients['output'];
+  let sums: tf.Tensor2D | undefined;
+  let features: tf.Tensor1D | undefined;
+  const gradients = tf.tidy(() => {
+    const teacher = model.teacher ? teacherTaps(model.teacher, batch, use) : null;
+    const hiddenLoss = (hidden: tf.Tensor3D, kernel: tf.Tensor3D, bias: tf.Tensor) => {
+      const wanted = learns ? (trained.has('dense.weight') ? 'all' : 'hidden') : 'none';
+      const loss = distillationLoss({ hidden, kernel, bias }, teacherOutput(model.teacher, teacher), options, wanted);
+      sums = tf.keep(loss.sums);
+      if (loss.gradients?.output) output = { kernel: tf.keep(loss.gradients.output.kernel), bias: tf.keep(loss.gradients.output.bias) };
+      return loss.gradients?.hidden;
+    };
+    const scalar = (weights: Weights): tf.Scalar => {
+      const taps = studentTaps(model, weights, teacher, batch, use);
+      const [kernel, bias] = outputLayer(model, weights);
+      const measured = tf.customGrad((...inputs: (tf.Tensor | tf.GradSaveFunc)[]) => {
+        const [hidden, save] = inputs as [tf.Tensor3D, tf.GradSaveFunc];
+        const gradient = hiddenLoss(hidden, kernel, bias);
+        if (gradient) save([gradient]);
+        // The value on the tape is a placeholder; the true losses are in `sums`.
+        return { value: tf.scalar(0), gradFunc: (_dy: tf.Tensor, saved: tf.Tensor[]) => tf.clone(saved[0] as tf.Tensor) };
+      })(taps.decOut) as tf.Scalar;
+      if (model.lossForm !== 'original' || !teacher) return measured;
+      const distance = featureDistance(model.kind.part, taps, teacher);
+      if (!distance) return measured;
+      features = tf.keep(tf.clone(distance));
+      return tf.add(measured, tf.sum(tf.mul(distance, tf.tensor1d(model.distillWeight.map((a) => 0.5 * a)))));
+    };
+    if (!learns) {
+      scalar(trained);
+      return [];
+    }
+    const onTape = names.filter((name) => name !== 'dense.weight' && name !== 'dense.bias');
+    const { grads } = tf.engine().gradients(
+      () => scalar(trained),
+      onTape.map((name) => trained.get(name) as tf.Tensor),
+    );
+    return grads;
+  });
+  const byName = new Map<string, tf.Tensor>();
+  if (learns) {
+    const onTape = names.filter((name) => name !== 'dense.weight' && name !== 'dense.bias');
+    onTape.forEach((name, i) => byName.set(name, gradients[i] as tf.Tensor));
+    if (output) {
+      byName.set('dense.weight', output.kernel);
+      byName.set('dense.bias', output.bias);
+    }
+  }
+  const values = lossValues((sums as tf.Tensor2D).dataSync() as Float32Array, options);
+  if (features) addFeatures(values, features.dataSync() as Float32Array, model.distillWeight);
+  tf.dispose([sums as tf.Tensor, features ?? []]);
+  return { values, gradients: byName };
+}
+
+function addFeatures(values: LossValues, features: Float32Array, alpha: readonly number[]): void {
+  features.forEach((feature, k) => {
+    values.distillation[k] = (values.distillation[k] as number) + 0.5 * feature;
+    values.total[k] = (values.total[k] as number) + 0.5 * (alpha[k] as number) * feature;
+  });
+}
+
+function lossOptions(model: BundleModel, batch: Batch): LossOptions {
+  const { targets } = shiftTargets(batch);
+  const isOriginal = model.lossForm === 'original';
+  const labels = targets.map((id) => (id === 0 ? (isOriginal ? SOFT_ROW : SKIP_ROW) : id));
+  const real = targets.reduce((count, id) => count + (id === 0 ? 0 : 1), 0);
+  return {
+    kernel: model.lossKernel,
+    labels,
+    temperature: model.temperature,
+    distillWeight: model.distillWeight,
+    denominator: isOriginal ? targets.length : real,
+    chunkRows: chunkRowsFor(model.temperature.length, model.student.vocabularySize),
+  };
+}
+
+/** The teacher's pass over the batch, without gradients. */
+function teacherTaps(teacher: FrozenModel, batch: Batch, use: ChannelUse): TeacherTaps {
+  return tf.tidy(() => {
+    const { weights, shape } = teacher;
+    const encOut = encode(weights, shape, batch);
+    const tx = normalizePower(encodeForChannel(weights, encOut), use.profile, keepMask(batch));
+    const rx = transmit(tx, use, batch.size, batch.tokens);
+    const { input } = shiftTargets(batch);
+    const decOut = decode(weights, shape, decodeFromChannel(weights, rx), { source: batch, input });
+    return { encOut, rx, decOut };
+  });
+}
+
+function teacherOutput(teacher: FrozenModel | null, taps: TeacherTaps | null): TeacherOutput | null {
+  if (!teacher || !taps) return null;
+  return {
+    hidden: taps.decOut,
+    kernel: teacher.weights.get('dense.weight') as tf.Tensor3D,
+    bias: teacher.weights.get('dense.bias') as tf.Tensor,
+  };
+}
+
+/** The students' pass; which side is whose follows from the kind. */
+function studentTaps(
+  model: BundleModel,
+  trained: Weights,
+  teacher: TeacherTaps | null,
+  batch: Batch,
+  use: ChannelUse,
+): Taps {
+  const kept = keptSide(model.kind);
+  const groups = model.temperature.length;
+  const { input } = shiftTargets(batch);
+  if (kept === 'transmitter') {
+    const rx = tf.tile((teacher as TeacherTaps).rx, [groups, 1, 1]);
+    const memory = decodeFromChannel(trained, rx);
+    return { encOut: null, decOut: decode(trained, model.student, memory, { source: batch, input }, model.dropout) };
+  }
+  const encOut = encode(trained, model.student, batch, model.dropout);
+  const tx = normalizePower(encodeForChannel(trained, encOut), use.profile, keepMask(batch));
+  const rx = transmit(tx, use, batch.size, batch.tokens);
+  if (kept === null) {
+    const memory = decodeFromChannel(trained, rx);
+    return { encOut, decOut: decode(trained, model.student, memory, { source: batch, input }, model.dropout) };
+  }
+  // One receiver for all students: their rows are folded into its batch.
+  const { weights, shape } = model.teacher as FrozenModel;
+  const folded = tf.reshape(rx, [1, groups * rx.shape[1], rx.shape[2]]) as tf.Tensor3D;
+  const memory = decodeFromChannel(weights, folded);
+  const decOut = decode(weights, shape, memory, { source: batch, input, fold: groups });
+  return { encOut, decOut: tf.reshape(decOut, [groups, input.ids.length, shape.dModel]) };
+}
+
+function outputLayer(model: BundleModel, trained: Weights): [tf.Tensor3D, tf.Tensor] {
+  const weights = trained.has('dense.weight') ? trained : (model.teacher as FrozenModel).weights;
+  return [weights.get('dense.weight') as tf.Tensor3D, weights.get('dense.bias') as tf.Tensor];
+}
+
+/** The original's extra term of a part: mean squared distance of encOut or decOut over everything, pads included; [K]. */
+function featureDistance(part: StudentKind['part'], taps: Taps, teacher: TeacherTaps): tf.Tensor1D | null {
+  if (part === 'decoder') return tf.mean(tf.square(tf.sub(taps.decOut, teacher.decOut)), [1, 2]) as tf.Tensor1D;
+  if (part === 'encoder' && taps.encOut)
+    return tf.mean(tf.square(tf.sub(taps.encOut, teacher.encOut)), [1, 2]) as tf.Tensor1D;
+  return null;
+}

@@ -1,0 +1,159 @@
+// DeepSC: the transmitter (semantic encoder, channel encoder) and the receiver (channel decoder, semantic decoder, output layer),
+// as functions of weights with a leading group axis. Source: the reference PyTorch model; see docs/model.md for the differences of its variants.
+import * as tf from '@tensorflow/tfjs-core';
+import { type DeepscShape } from './architecture.js';
+import { type ChannelUse, normalizePower, transmit } from './channel.js';
+import { attend, type Dropout, embed, type Extent, feedForward, layerNorm, linear, parameter } from './layers.js';
+import type { Weights } from './weights.js';
+
+/** A padded batch of token rows with START and END, and what the model needs to know of its pads. */
+export interface Batch {
+  /** [size * tokens], 0 is PAD */
+  ids: Int32Array;
+  size: number;
+  tokens: number;
+}
+
+const HIDDEN = -1e9;
+
+function isPadded(ids: Int32Array): boolean {
+  return ids.includes(0);
+}
+
+/** Additive mask of the pads in `ids`, [groups*size, 1, 1, tokens]; null without pads. */
+export function sourceHiding(batch: Batch, groups: number): tf.Tensor | null {
+  if (!isPadded(batch.ids)) return null;
+  const one = Float32Array.from(batch.ids, (id) => (id === 0 ? HIDDEN : 0));
+  return tf.tensor(repeated(one, groups), [groups * batch.size, 1, 1, batch.tokens]);
+}
+
+/** Additive mask of the decoder's own past: causal, and pads of its input; [groups*size or 1, 1, tokens, tokens]. */
+export function targetHiding(input: Batch, groups: number): tf.Tensor {
+  const { size, tokens, ids } = input;
+  const padded = isPadded(ids);
+  const rows = padded ? size : 1;
+  const mask = new Float32Array(rows * tokens * tokens);
+  for (let b = 0; b < rows; b++)
+    for (let i = 0; i < tokens; i++)
+      for (let j = 0; j < tokens; j++)
+        if (j > i || (padded && ids[b * tokens + j] === 0)) mask[(b * tokens + i) * tokens + j] = HIDDEN;
+  const copies = padded ? groups : 1;
+  return tf.tensor(repeated(mask, copies), [copies * rows, 1, tokens, tokens]);
+}
+
+/** 1 where a token is no pad: [1, size*tokens, 1]. */
+export function keepMask(batch: Batch): tf.Tensor3D {
+  return tf.tensor3d(
+    Float32Array.from(batch.ids, (id) => (id === 0 ? 0 : 1)),
+    [1, batch.ids.length, 1],
+  );
+}
+
+const asIs: Dropout = (x) => x;
+
+/** The semantic encoder. Returns encOut [G, size*tokens, d]. */
+export function encode(weights: Weights, shape: DeepscShape, batch: Batch, dropout: Dropout = asIs): tf.Tensor3D {
+  const table = parameter(weights, 'encoder.embedding.weight');
+  const extent: Extent = { groups: table.shape[0] as number, batch: batch.size, tokens: batch.tokens };
+  const hiding = sourceHiding(batch, extent.groups);
+  const options = { extent, memoryTokens: batch.tokens, heads: shape.heads, hiding };
+  let x = dropout(embed(table, tf.tensor1d(batch.ids, 'int32'), extent));
+  for (let i = 0; i < shape.encoderLayers; i++) {
+    const layer = `encoder.enc_layers.${i}`;
+    x = layerNorm(weights, `${layer}.layernorm1`, tf.add(x, dropout(attend(weights, `${layer}.mha`, x, x, options))));
+    x = layerNorm(weights, `${layer}.layernorm2`, tf.add(x, dropout(feedForward(weights, `${layer}.ffn`, x))));
+  }
+  return x;
+}
+
+/** The channel encoder: W2 relu(W0 x), [G, N, d] to [G, N, 16]. */
+export function encodeForChannel(weights: Weights, encoded: tf.Tensor3D): tf.Tensor3D {
+  return linear(weights, 'channel_encoder.2', tf.relu(linear(weights, 'channel_encoder.0', encoded)));
+}
+
+/** The channel decoder: a = linear1 y; LN(a + linear3 relu(linear2 relu(a))), [G, N, 16] to memory [G, N, d]. */
+export function decodeFromChannel(weights: Weights, received: tf.Tensor3D): tf.Tensor3D {
+  const a = linear(weights, 'channel_decoder.linear1', received);
+  const b = linear(weights, 'channel_decoder.linear3', tf.relu(linear(weights, 'channel_decoder.linear2', tf.relu(a))));
+  return layerNorm(weights, 'channel_decoder.layernorm', tf.add(a, b));
+}
+
+/** Transmitter: token rows to channel symbols of the profile's power, tx [G, size*tokens, 16]. */
+export function send(
+  weights: Weights,
+  shape: DeepscShape,
+  batch: Batch,
+  profile: ChannelUse['profile'],
+  dropout?: Dropout,
+): tf.Tensor3D {
+  return normalizePower(encodeForChannel(weights, encode(weights, shape, batch, dropout)), profile, keepMask(batch));
+}
+
+/** What the receiver's layers need besides its weights. */
+export interface ReceiverInput {
+  /** the source batch: its pads are hidden from the decoder */
+  source: Batch;
+  /** decoder input: each row without its last id */
+  input: Batch;
+  /** Groups of activations that share one group of weights (several transmitters into one receiver); default 1. */
+  fold?: number;
+}
+
+/** Semantic decoder over a memory. memory [G, size*sourceTokens, d]; returns decOut [G, size*tokens, d]. */
+export function decode(
+  weights: Weights,
+  shape: DeepscShape,
+  memory: tf.Tensor3D,
+  { source, input, fold = 1 }: ReceiverInput,
+  dropout: Dropout = asIs,
+): tf.Tensor3D {
+  const table = parameter(weights, 'decoder.embedding.weight');
+  const groups = table.shape[0] as number;
+  const extent: Extent = { groups, batch: input.size * fold, tokens: input.tokens };
+  const self = { extent, memoryTokens: input.tokens, heads: shape.heads, hiding: targetHiding(input, groups * fold) };
+  const cross = { extent, memoryTokens: source.tokens, heads: shape.heads, hiding: sourceHiding(source, groups * fold) };
+  let x = embed(table, tf.tensor1d(repeated(input.ids, fold), 'int32'), extent);
+  x = dropout(x);
+  for (let i = 0; i < shape.decoderLayers; i++) {
+    const layer = `decoder.dec_layers.${i}`;
+    x = layerNorm(weights, `${layer}.layernorm1`, tf.add(x, dropout(attend(weights, `${layer}.self_mha`, x, x, self))));
+    x = layerNorm(weights, `${layer}.layernorm2`, tf.add(x, dropout(attend(weights, `${layer}.src_mha`, x, memory, cross))));
+    x = layerNorm(weights, `${layer}.layernorm3`, tf.add(x, dropout(feedForward(weights, `${layer}.ffn`, x))));
+  }
+  return x;
+}
+
+function repeated<T extends Int32Array | Float32Array>(values: T, times: number): T {
+  if (times === 1) return values;
+  const out = new (values.constructor as new (length: number) => T)(values.length * times);
+  for (let i = 0; i < times; i++) out.set(values, i * values.length);
+  return out;
+}
+
+/** The output layer: logits [G, N, V] = hidden dense + bias. For small N only; training uses the chunked loss instead. */
+export function outputLogits(weights: Weights, hidden: tf.Tensor3D): tf.Tensor3D {
+  return linear(weights, 'dense', hidden);
+}
+
+/** Decoder input and targets of a batch: rows without their last id, rows without their first. */
+export function shiftTargets(batch: Batch): { input: Batch; targets: Int32Array } {
+  const { size, tokens, ids } = batch;
+  const input = new Int32Array(size * (tokens - 1));
+  const targets = new Int32Array(size * (tokens - 1));
+  for (let b = 0; b < size; b++) {
+    input.set(ids.subarray(b * tokens, (b + 1) * tokens - 1), b * (tokens - 1));
+    targets.set(ids.subarray(b * tokens + 1, (b + 1) * tokens), b * (tokens - 1));
+  }
+  return { input: { ids: input, size, tokens: tokens - 1 }, targets };
+}
+
+/** All taps of one forward pass with teacher forcing, for tests and analyses of small batches. */
+export function forward(weights: Weights, shape: DeepscShape, batch: Batch, use: ChannelUse) {
+  const encOut = encode(weights, shape, batch);
+  const chEncOut = encodeForChannel(weights, encOut);
+  const tx = normalizePower(chEncOut, use.profile, keepMask(batch));
+  const rx = transmit(tx, use, batch.size, batch.tokens);
+  const memory = decodeFromChannel(weights, rx);
+  const decOut = decode(weights, shape, memory, { source: batch, input: shiftTargets(batch).input });
+  return { encOut, chEncOut, tx, rx, memory, decOut, logits: outputLogits(weights, decOut) };
+}

@@ -1,0 +1,14 @@
+// The golden numbers on the WebAssembly backend with the plain operations: what every machine can run.
+import { describe } from 'vitest';
+import { plainAdam, plainLossKernel } from '#distillation';
+import { startEngine } from '#engine';
+import { describeGoldenModel } from './model-suite.js';
+
+describe('DeepSC on WebAssembly equals PyTorch', () => {
+  describeGoldenModel({
+    start: async () => {
+      await startEngine({ backend: 'wasm' });
+      return { lossKernel: plainLossKernel, optimizer: plainAdam };
+    },
+  });
+});
