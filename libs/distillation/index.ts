@@ -1,5 +1,8 @@
 // HOW a student learns: losses, parts, freezing, hybrids, the training loop, evaluation. tfjs-core -> semcom.
 export * from './adam.js';
+export * from './evaluate.js';
+export * from './link.js';
 export * from './loss.js';
 export * from './step.js';
 export * from './students.js';
+export * from './train.js';

@@ -35,18 +35,35 @@ export const plainLossKernel: LossKernel = ({ student, teacher, labels, temperat
     const [groups, rows, size] = student.shape;
     const column = (x: tf.Tensor) => tf.reshape(x, [groups, 1, 1]);
     const T = column(temperature);
-    const softRows = tf.tensor(Float32Array.from(labels, (label) => (label === SKIP_ROW ? 0 : 1)), [1, rows, 1]);
-    const hardRows = tf.tensor(Float32Array.from(labels, (label) => (label >= 0 ? 1 : 0)), [1, rows, 1]);
+    const softRows = tf.tensor(
+      Float32Array.from(labels, (label) => (label === SKIP_ROW ? 0 : 1)),
+      [1, rows, 1],
+    );
+    const hardRows = tf.tensor(
+      Float32Array.from(labels, (label) => (label >= 0 ? 1 : 0)),
+      [1, rows, 1],
+    );
     const logP = tf.logSoftmax(tf.div(tf.expandDims(teacher, 0), T));
     const logQ = tf.logSoftmax(tf.div(student, T));
     const p = tf.exp(logP);
     const logSoft = tf.logSoftmax(student);
     const kl = tf.mul(tf.sum(tf.mul(p, tf.sub(logP, logQ)), -1, true), softRows);
-    const oneHot = tf.oneHot(tf.tensor1d(labels.map((label) => Math.max(label, 0)), 'int32'), size);
+    const oneHot = tf.oneHot(
+      tf.tensor1d(
+        labels.map((label) => Math.max(label, 0)),
+        'int32',
+      ),
+      size,
+    );
     const crossEntropy = tf.mul(tf.neg(tf.sum(tf.mul(logSoft, oneHot), -1, true)), hardRows);
     const soft = tf.mul(tf.mul(tf.mul(column(softWeight), T), softRows), tf.sub(tf.exp(logQ), p));
     const hard = tf.mul(tf.mul(column(hardWeight), hardRows), tf.sub(tf.exp(logSoft), oneHot));
-    const sums = tf.concat([tf.mul(tf.sum(kl, [1, 2]), tf.square(temperature)), tf.sum(crossEntropy, [1, 2])].map((x) => tf.reshape(x, [groups, 1])), 1);
+    const sums = tf.concat(
+      [tf.mul(tf.sum(kl, [1, 2]), tf.square(temperature)), tf.sum(crossEntropy, [1, 2])].map((x) =>
+        tf.reshape(x, [groups, 1]),
+      ),
+      1,
+    );
     return { gradient: tf.add(soft, hard) as tf.Tensor3D, sums: sums as tf.Tensor2D };
   });
 
@@ -121,8 +138,17 @@ export function distillationLoss(
       const parts = tf.tidy(() => {
         const hidden = tf.slice(student.hidden, [0, from, 0], [groups, n, dModel]);
         const logits = logitsOf(hidden, student.kernel, student.bias);
-        const facing = teacher ? teacherLogits(teacher, from, n) : tf.reshape(tf.slice(logits, [0, 0, 0], [1]), [n, -1]);
-        const loss = options.kernel({ student: logits, teacher: facing as tf.Tensor2D, labels, temperature, softWeight, hardWeight });
+        const facing = teacher
+          ? teacherLogits(teacher, from, n)
+          : tf.reshape(tf.slice(logits, [0, 0, 0], [1]), [n, -1]);
+        const loss = options.kernel({
+          student: logits,
+          teacher: facing as tf.Tensor2D,
+          labels,
+          temperature,
+          softWeight,
+          hardWeight,
+        });
         const added = [loss.sums as tf.Tensor];
         if (wanted === 'all') added.push(tf.matMul(hidden, loss.gradient, true, false), tf.sum(loss.gradient, 1));
         const totals = added.map((x, i) => (running[i] ? tf.add(running[i] as tf.Tensor, x) : x));
@@ -162,7 +188,10 @@ function teacherLogits(teacher: TeacherOutput, from: number, n: number): tf.Tens
 }
 
 /** The sums of all rows as losses per student. */
-export function lossValues(sums: Float32Array, options: Pick<LossOptions, 'denominator' | 'distillWeight'>): LossValues {
+export function lossValues(
+  sums: Float32Array,
+  options: Pick<LossOptions, 'denominator' | 'distillWeight'>,
+): LossValues {
   const students = options.distillWeight.length;
   const at = (k: number, i: number) => (sums[2 * k + i] as number) / options.denominator;
   const distillation = Array.from({ length: students }, (_, k) => at(k, 0));

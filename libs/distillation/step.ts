@@ -1,21 +1,8 @@
 // One training step of K students side by side: the teacher once for all of them, the channel's draws common to all, the
 // loss and its gradients by parameter name. Knows no optimizer, no order of data, no epochs.
 import * as tf from '@tensorflow/tfjs-core';
-import {
-  type Batch,
-  type ChannelUse,
-  type DeepscShape,
-  decode,
-  decodeFromChannel,
-  type Dropout,
-  encode,
-  encodeForChannel,
-  keepMask,
-  normalizePower,
-  shiftTargets,
-  transmit,
-  type Weights,
-} from '#semcom';
+import { type Batch, type ChannelUse, type DeepscShape, type Dropout, shiftTargets, type Weights } from '#semcom';
+import { decodeReceived, passThrough, type Sided } from './link.js';
 import {
   chunkRowsFor,
   distillationLoss,
@@ -30,18 +17,12 @@ import {
 } from './loss.js';
 import { keptSide, type StudentKind } from './students.js';
 
-export interface FrozenModel {
-  shape: DeepscShape;
-  /** one group */
-  weights: Weights;
-}
-
 /** What a bundle's students have in common, and where they differ. */
 export interface BundleModel {
   kind: StudentKind;
   student: DeepscShape;
   /** Absent when a teacher itself is trained. */
-  teacher: FrozenModel | null;
+  teacher: Sided | null;
   temperature: readonly number[];
   distillWeight: readonly number[];
   lossKernel: LossKernel;
@@ -50,7 +31,7 @@ export interface BundleModel {
    * and 0.5 MSE of encOut or decOut for the parts).
    */
   lossForm?: 'masked' | 'original';
-  dropout?: Dropout;
+  dropout?: Dropout | undefined;
 }
 
 export interface StepResult {
@@ -94,7 +75,8 @@ function runStep(model: BundleModel, trained: Weights, batch: Batch, use: Channe
       const wanted = learns ? (trained.has('dense.weight') ? 'all' : 'hidden') : 'none';
       const loss = distillationLoss({ hidden, kernel, bias }, teacherOutput(model.teacher, teacher), options, wanted);
       sums = tf.keep(loss.sums);
-      if (loss.gradients?.output) output = { kernel: tf.keep(loss.gradients.output.kernel), bias: tf.keep(loss.gradients.output.bias) };
+      if (loss.gradients?.output)
+        output = { kernel: tf.keep(loss.gradients.output.kernel), bias: tf.keep(loss.gradients.output.bias) };
       return loss.gradients?.hidden;
     };
     const scalar = (weights: Weights): tf.Scalar => {
@@ -105,7 +87,10 @@ function runStep(model: BundleModel, trained: Weights, batch: Batch, use: Channe
         const gradient = hiddenLoss(hidden, kernel, bias);
         if (gradient) save([gradient]);
         // The value on the tape is a placeholder; the true losses are in `sums`.
-        return { value: tf.scalar(0), gradFunc: (_dy: tf.Tensor, saved: tf.Tensor[]) => tf.clone(saved[0] as tf.Tensor) };
+        return {
+          value: tf.scalar(0),
+          gradFunc: (_dy: tf.Tensor, saved: tf.Tensor[]) => tf.clone(saved[0] as tf.Tensor),
+        };
       })(taps.decOut) as tf.Scalar;
       if (model.lossForm !== 'original' || !teacher) return measured;
       const distance = featureDistance(model.kind.part, taps, teacher);
@@ -127,7 +112,7 @@ function runStep(model: BundleModel, trained: Weights, batch: Batch, use: Channe
   const byName = new Map<string, tf.Tensor>();
   if (learns) {
     const onTape = names.filter((name) => name !== 'dense.weight' && name !== 'dense.bias');
-    onTape.forEach((name, i) => byName.set(name, gradients[i] as tf.Tensor));
+    for (const [i, name] of onTape.entries()) byName.set(name, gradients[i] as tf.Tensor);
     if (output) {
       byName.set('dense.weight', output.kernel);
       byName.set('dense.bias', output.bias);
@@ -162,19 +147,12 @@ function lossOptions(model: BundleModel, batch: Batch): LossOptions {
 }
 
 /** The teacher's pass over the batch, without gradients. */
-function teacherTaps(teacher: FrozenModel, batch: Batch, use: ChannelUse): TeacherTaps {
-  return tf.tidy(() => {
-    const { weights, shape } = teacher;
-    const encOut = encode(weights, shape, batch);
-    const tx = normalizePower(encodeForChannel(weights, encOut), use.profile, keepMask(batch));
-    const rx = transmit(tx, use, batch.size, batch.tokens);
-    const { input } = shiftTargets(batch);
-    const decOut = decode(weights, shape, decodeFromChannel(weights, rx), { source: batch, input });
-    return { encOut, rx, decOut };
-  });
+function teacherTaps(teacher: Sided, batch: Batch, use: ChannelUse): TeacherTaps {
+  const link = { transmitter: teacher, receiver: teacher };
+  return tf.tidy(() => passThrough(link, { source: batch, input: shiftTargets(batch).input, use }));
 }
 
-function teacherOutput(teacher: FrozenModel | null, taps: TeacherTaps | null): TeacherOutput | null {
+function teacherOutput(teacher: Sided | null, taps: TeacherTaps | null): TeacherOutput | null {
   if (!teacher || !taps) return null;
   return {
     hidden: taps.decOut,
@@ -192,30 +170,19 @@ function studentTaps(
   use: ChannelUse,
 ): Taps {
   const kept = keptSide(model.kind);
-  const groups = model.temperature.length;
-  const { input } = shiftTargets(batch);
-  if (kept === 'transmitter') {
-    const rx = tf.tile((teacher as TeacherTaps).rx, [groups, 1, 1]);
-    const memory = decodeFromChannel(trained, rx);
-    return { encOut: null, decOut: decode(trained, model.student, memory, { source: batch, input }, model.dropout) };
-  }
-  const encOut = encode(trained, model.student, batch, model.dropout);
-  const tx = normalizePower(encodeForChannel(trained, encOut), use.profile, keepMask(batch));
-  const rx = transmit(tx, use, batch.size, batch.tokens);
-  if (kept === null) {
-    const memory = decodeFromChannel(trained, rx);
-    return { encOut, decOut: decode(trained, model.student, memory, { source: batch, input }, model.dropout) };
-  }
-  // One receiver for all students: their rows are folded into its batch.
-  const { weights, shape } = model.teacher as FrozenModel;
-  const folded = tf.reshape(rx, [1, groups * rx.shape[1], rx.shape[2]]) as tf.Tensor3D;
-  const memory = decodeFromChannel(weights, folded);
-  const decOut = decode(weights, shape, memory, { source: batch, input, fold: groups });
-  return { encOut, decOut: tf.reshape(decOut, [groups, input.ids.length, shape.dModel]) };
+  const own: Sided = { shape: model.student, weights: trained };
+  const options = { source: batch, input: shiftTargets(batch).input };
+  const { dropout } = model;
+  if (kept === 'transmitter')
+    return { encOut: null, decOut: decodeReceived(own, (teacher as TeacherTaps).rx, { ...options, dropout }) };
+  // A frozen receiver passes gradients on but drops nothing out.
+  const receiver = kept === 'receiver' ? (model.teacher as Sided) : own;
+  const receiverDropout = kept === 'receiver' ? undefined : dropout;
+  return passThrough({ transmitter: own, receiver }, { ...options, use, transmitterDropout: dropout, receiverDropout });
 }
 
 function outputLayer(model: BundleModel, trained: Weights): [tf.Tensor3D, tf.Tensor] {
-  const weights = trained.has('dense.weight') ? trained : (model.teacher as FrozenModel).weights;
+  const weights = trained.has('dense.weight') ? trained : (model.teacher as Sided).weights;
   return [weights.get('dense.weight') as tf.Tensor3D, weights.get('dense.bias') as tf.Tensor];
 }
 

@@ -53,7 +53,8 @@ const require = createRequire(import.meta.url);
 function placedEngine(): PlacedEngine {
   const modules = dirname(dirname(dirname(require.resolve('@tensorflow/tfjs-core/package.json'))));
   const file = join(modules, '.semdistill', 'engine.json');
-  if (!existsSync(file)) return { tensorflow: null, reason: 'set-up has not run (npm run setup)', opsAddon: null, libraryPath: [] };
+  if (!existsSync(file))
+    return { tensorflow: null, reason: 'set-up has not run (npm run setup)', opsAddon: null, libraryPath: [] };
   return JSON.parse(readFileSync(file, 'utf8')) as PlacedEngine;
 }
 
@@ -74,10 +75,13 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
       reason = `TensorFlow does not load: ${(error as Error).message.split('\n')[0]}`;
     }
   }
-  if (options.backend === 'tensorflow') throw new EngineUnavailable(`TensorFlow is not there: ${reason}; run npm run setup`);
-  if (options.requireGpu) throw new EngineUnavailable(`A GPU is required, but ${reason || 'WebAssembly was asked for'}`);
+  if (options.backend === 'tensorflow')
+    throw new EngineUnavailable(`TensorFlow is not there: ${reason}; run npm run setup`);
+  if (options.requireGpu)
+    throw new EngineUnavailable(`A GPU is required, but ${reason || 'WebAssembly was asked for'}`);
   const engine = await startWasm();
-  if (options.backend === 'auto') engine.notice = `Training on WebAssembly, 5 to 20 times slower than TensorFlow: ${reason}`;
+  if (options.backend === 'auto')
+    engine.notice = `Training on WebAssembly, 5 to 20 times slower than TensorFlow: ${reason}`;
   return engine;
 }
 
@@ -86,6 +90,7 @@ function startTensorflow(placed: PlacedEngine, options: EngineOptions): Engine {
   const legacy = util as unknown as { isNullOrUndefined?: (x: unknown) => boolean };
   legacy.isNullOrUndefined ??= (x) => x === null || x === undefined;
   require('@tensorflow/tfjs-node-gpu');
+  tf.setBackend('tensorflow');
   const opened = openTensorflow(placed.opsAddon);
   const { version } = placed.tensorflow as { version: string };
   if (options.requireGpu && !opened.isGpu)
@@ -105,6 +110,8 @@ function startTensorflow(placed: PlacedEngine, options: EngineOptions): Engine {
 }
 
 async function startWasm(): Promise<Engine> {
+  // The union package registers the gradients, which tfjs-core by itself does not (tfjs-node imports it as well).
+  require('@tensorflow/tfjs');
   const wasm = require('@tensorflow/tfjs-backend-wasm') as typeof import('@tensorflow/tfjs-backend-wasm');
   wasm.setWasmPaths(`${dirname(require.resolve('@tensorflow/tfjs-backend-wasm/package.json'))}/dist/`);
   registerMissingWasmKernels();

@@ -73,7 +73,12 @@ export function openTensorflow(opsAddon: string | null) {
     return out;
   };
 
-  return { isGpu, lossKernel: opsAddon && !isGpu ? lossKernel : undefined, uniform, adam: adamInPlace(backend, typeAttribute) };
+  return {
+    isGpu,
+    lossKernel: opsAddon && !isGpu ? lossKernel : undefined,
+    uniform,
+    adam: adamInPlace(backend, typeAttribute),
+  };
 }
 
 /**
@@ -98,7 +103,8 @@ function adamInPlace(backend: TensorflowBackend, typeAttribute: (name: string) =
     backend.executeMultipleOutputs('AssignVariableOp', [typeAttribute('dtype')], [handle, value], 0);
     return tf.keep(handle);
   };
-  const read = (handle: tf.Tensor): tf.Tensor => backend.executeSingleOutput('ReadVariableOp', [typeAttribute('dtype')], [handle]);
+  const read = (handle: tf.Tensor): tf.Tensor =>
+    backend.executeSingleOutput('ReadVariableOp', [typeAttribute('dtype')], [handle]);
   const destroy = (handle: tf.Tensor): void => {
     const ignoreAttribute = { name: 'ignore_lookup_error', type: backend.binding.TF_ATTR_BOOL as number, value: true };
     backend.executeMultipleOutputs('DestroyResourceOp', [ignoreAttribute], [handle], 0);
@@ -149,7 +155,12 @@ function adamInPlace(backend: TensorflowBackend, typeAttribute: (name: string) =
           const value = isPlain ? null : read(slot.w);
           const g = value ? arithmetic.effectiveGradient(gradient, value, factors, options.weightDecay) : gradient;
           value?.dispose();
-          backend.executeMultipleOutputs('ResourceApplyAdam', applyAttributes, [slot.w, slot.m, slot.v, ...scalars, g], 0);
+          backend.executeMultipleOutputs(
+            'ResourceApplyAdam',
+            applyAttributes,
+            [slot.w, slot.m, slot.v, ...scalars, g],
+            0,
+          );
           if (g !== gradient) g.dispose();
         }
         tf.dispose([...scalars, factors ?? []]);

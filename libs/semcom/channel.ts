@@ -89,7 +89,8 @@ export function normalizePower(x: tf.Tensor3D, profile: ProfileName, keep: tf.Te
 /** h of each fading block from standard-normal pairs: [re, im] interleaved. */
 export function fadingOf(use: Pick<ChannelUse, 'channel' | 'profile' | 'fading'>): Float32Array {
   const unit = use.fading as Float32Array;
-  const { mean, deviation } = use.channel === 'rician' ? PROFILES[use.profile].rician : { mean: 0, deviation: Math.SQRT1_2 };
+  const { mean, deviation } =
+    use.channel === 'rician' ? PROFILES[use.profile].rician : { mean: 0, deviation: Math.SQRT1_2 };
   return unit.map((u) => mean + deviation * u);
 }
 
@@ -131,7 +132,8 @@ function scaledNoise(use: ChannelUse, batch: number, tokens: number): Float32Arr
   if (use.noise.length !== batch * perSentence)
     throw new Error(`the channel takes ${batch * perSentence} draws, not ${use.noise.length}`);
   return use.noise.map((unit, i) => {
-    const sigma = typeof use.deviation === 'number' ? use.deviation : (use.deviation[Math.floor(i / perSentence)] as number);
+    const sigma =
+      typeof use.deviation === 'number' ? use.deviation : (use.deviation[Math.floor(i / perSentence)] as number);
     return sigma * unit;
   });
 }

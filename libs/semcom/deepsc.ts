@@ -3,7 +3,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { type DeepscShape } from './architecture.js';
 import { type ChannelUse, normalizePower, transmit } from './channel.js';
-import { attend, type Dropout, embed, type Extent, feedForward, layerNorm, linear, parameter } from './layers.js';
+import { attend, type Dropout, type Extent, embed, feedForward, layerNorm, linear, parameter } from './layers.js';
 import type { Weights } from './weights.js';
 
 /** A padded batch of token rows with START and END, and what the model needs to know of its pads. */
@@ -111,13 +111,22 @@ export function decode(
   const groups = table.shape[0] as number;
   const extent: Extent = { groups, batch: input.size * fold, tokens: input.tokens };
   const self = { extent, memoryTokens: input.tokens, heads: shape.heads, hiding: targetHiding(input, groups * fold) };
-  const cross = { extent, memoryTokens: source.tokens, heads: shape.heads, hiding: sourceHiding(source, groups * fold) };
+  const cross = {
+    extent,
+    memoryTokens: source.tokens,
+    heads: shape.heads,
+    hiding: sourceHiding(source, groups * fold),
+  };
   let x = embed(table, tf.tensor1d(repeated(input.ids, fold), 'int32'), extent);
   x = dropout(x);
   for (let i = 0; i < shape.decoderLayers; i++) {
     const layer = `decoder.dec_layers.${i}`;
     x = layerNorm(weights, `${layer}.layernorm1`, tf.add(x, dropout(attend(weights, `${layer}.self_mha`, x, x, self))));
-    x = layerNorm(weights, `${layer}.layernorm2`, tf.add(x, dropout(attend(weights, `${layer}.src_mha`, x, memory, cross))));
+    x = layerNorm(
+      weights,
+      `${layer}.layernorm2`,
+      tf.add(x, dropout(attend(weights, `${layer}.src_mha`, x, memory, cross))),
+    );
     x = layerNorm(weights, `${layer}.layernorm3`, tf.add(x, dropout(feedForward(weights, `${layer}.ffn`, x))));
   }
   return x;

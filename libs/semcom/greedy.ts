@@ -2,8 +2,18 @@
 // side. Stops as soon as every row of every receiver has said END.
 import * as tf from '@tensorflow/tfjs-core';
 import type { DeepscShape } from './architecture.js';
-import { sourceHiding, type Batch } from './deepsc.js';
-import { embedAt, type Extent, feedForward, joinHeads, layerNorm, linear, parameter, splitHeads, weigh } from './layers.js';
+import { type Batch, sourceHiding } from './deepsc.js';
+import {
+  type Extent,
+  embedAt,
+  feedForward,
+  joinHeads,
+  layerNorm,
+  linear,
+  parameter,
+  splitHeads,
+  weigh,
+} from './layers.js';
 import type { Weights } from './weights.js';
 
 const PAD = 0;

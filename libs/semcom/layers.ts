@@ -116,9 +116,16 @@ export function positionTable(tokens: number, dModel: number): Float32Array {
 export function embed(table: tf.Tensor, ids: tf.Tensor1D, extent: Extent): tf.Tensor3D {
   const [groups, vocabularySize, dModel] = table.shape as [number, number, number];
   const flat = tf.reshape(table, [groups * vocabularySize, dModel]);
-  const offsets = tf.tensor2d(Int32Array.from({ length: groups }, (_, g) => g * vocabularySize), [groups, 1], 'int32');
+  const offsets = tf.tensor2d(
+    Int32Array.from({ length: groups }, (_, g) => g * vocabularySize),
+    [groups, 1],
+    'int32',
+  );
   const rows = groups === 1 ? ids : tf.reshape(tf.add(tf.expandDims(ids, 0), offsets), [-1]);
-  const gathered = tf.mul(tf.reshape(tf.gather(flat, rows as tf.Tensor1D), [groups, extent.batch, extent.tokens, dModel]), Math.sqrt(dModel));
+  const gathered = tf.mul(
+    tf.reshape(tf.gather(flat, rows as tf.Tensor1D), [groups, extent.batch, extent.tokens, dModel]),
+    Math.sqrt(dModel),
+  );
   const position = tf.tensor(positionTable(extent.tokens, dModel), [1, 1, extent.tokens, dModel]);
   return tf.reshape(tf.add(gathered, position), [groups, extent.batch * extent.tokens, dModel]);
 }

@@ -1,5 +1,5 @@
-// Raw text to sentences: the normalisation, length rule and line reading of the DeepSC reference (preprocess_text.py), and a
-// splitter that turns running prose into one sentence a line. Knows nothing of vocabularies.
+// Raw text to sentences: the normalisation, length rule and line reading of the DeepSC reference (preprocess_text.py).
+// Knows nothing of vocabularies.
 
 /**
  * The reference's normalisation of one line: accents off (NFD without category Mn), tags off, a space before each of
@@ -68,31 +68,4 @@ export function splitLines(text: string): string[] {
   let end = unix.length;
   while (end > 0 && IS_SPACE.test(unix[end - 1] as string)) end--;
   return unix.slice(0, end).split('\n');
-}
-
-// Ends that are none: titles, initials and abbreviations before a capital or a number.
-const ABBREVIATION =
-  /(?:^|[^A-Za-z])(?:[A-Z]|Mr|Mrs|Ms|Messrs|Dr|Prof|Hon|Gen|Col|Capt|Lt|Maj|Sgt|Adm|Sen|Rep|Gov|Pres|Rev|St|Jr|Sr|Nos?|Art|Sec|vs|viz|Jan|Feb|Mar|Apr|Aug|Sept?|Oct|Nov|Dec|U\.S|D\.C)\.$/;
-const SENTENCE_END = /[.!?]+["'”’)\]]*\s+(?=["'“‘([]*[A-Z0-9])/g;
-
-/**
- * Running prose to sentences: wrapped lines are joined (an empty line ends a paragraph), a paragraph is cut after `.`, `!` or
- * `?` before a capital or a digit, and not after titles, initials and common abbreviations. Linear in the length of the text.
- */
-export function splitSentences(text: string): string[] {
-  const sentences: string[] = [];
-  for (const block of text.replace(/\r\n?/g, '\n').split(/\n[ \t]*(?:\n[ \t]*)+/)) {
-    const paragraph = block.replace(/\s+/g, ' ').trim();
-    let start = 0;
-    for (const end of paragraph.matchAll(SENTENCE_END)) {
-      const stop = end.index + end[0].length;
-      // The longest abbreviation is short, so a short look back is enough.
-      const before = paragraph.slice(Math.max(start, end.index - 8), end.index + 1);
-      if (end[0].startsWith('. ') && ABBREVIATION.test(before)) continue;
-      sentences.push(paragraph.slice(start, stop).trimEnd());
-      start = stop;
-    }
-    if (start < paragraph.length) sentences.push(paragraph.slice(start));
-  }
-  return sentences;
 }

@@ -90,12 +90,12 @@ export function weightsFromArrays(
 }
 
 /** The parameters of one group as plain arrays in our layout. */
-export async function groupArrays(weights: Weights, group: number): Promise<Map<string, Float32Array>> {
+export function groupArrays(weights: Weights, group: number): Map<string, Float32Array> {
   const out = new Map<string, Float32Array>();
   for (const [name, tensor] of weights) {
     const groups = tensor.shape[0] as number;
     const one = groups === 1 ? tensor : tf.slice(tensor, [group], [1]);
-    out.set(name, (await one.data()).slice() as Float32Array);
+    out.set(name, one.dataSync().slice() as Float32Array);
     if (one !== tensor) one.dispose();
   }
   return out;

@@ -1,0 +1,426 @@
+// A bundle: K students of one teacher trained side by side, then measured together; files and summaries one trial after another.
+import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import * as tf from '@tensorflow/tfjs-core';
+import {
+  type BleuCurves,
+  type DivergenceCurves,
+  type EvaluationRequest,
+  EvaluationStopped,
+  hybridArrays,
+  isTrained,
+  keptSide,
+  type Link,
+  measureBleu,
+  measureDivergence,
+  REFERENCE_ADAM,
+  type Sided,
+  startArrays,
+  type TrainedStudent,
+  trainStudents,
+} from '#distillation';
+import type { Engine } from '#engine';
+import {
+  compressionOf,
+  countParameters,
+  type Hyperparameters,
+  studentArchitecture,
+  type TrialEvaluation,
+  type TrialSummary,
+} from '#experiment';
+import { disposeWeights, parameterShapes, RandomStream, type Weights, weightsFromArrays } from '#semcom';
+import type { TrainerJob } from '../trainer-protocol.js';
+import { lossKernelOf, optimizerOf, splitTest } from './engine-parts.js';
+import {
+  JSON_TYPE,
+  MODEL_TYPE,
+  type Model,
+  makeFolder,
+  readCorpus,
+  readModel,
+  writeJson,
+  writeModel,
+} from './files.js';
+import { type TrainerPort, throttled } from './port.js';
+
+type BundleJob = Extract<TrainerJob, { kind: 'bundle' }>;
+
+/** What all trials of the bundle have in common. */
+interface BundleContext {
+  job: BundleJob;
+  engine: Engine;
+  workFolder: string;
+  port: TrainerPort;
+  teacher: Model;
+  student: Model['shape'];
+  /** the trials' hyperparameters; all but temperature and distillation weight are equal */
+  hyperparameters: Hyperparameters;
+}
+
+export async function runBundle(job: BundleJob, engine: Engine, workFolder: string, port: TrainerPort): Promise<void> {
+  const first = job.trials[0]?.spec.hyperparameters;
+  if (!first) return;
+  const teacher = await readModel(job.teacherFile, job.teacher.architecture);
+  const student = studentArchitecture(job.teacher.architecture, first);
+  const context: BundleContext = { job, engine, workFolder, port, teacher, student, hyperparameters: first };
+  const data = await readCorpus(job.corpusFolder);
+  const { evaluation, validation } = splitTest(data.test, job.trials[0]?.spec.evaluation.sentences ?? 1);
+  const start = startArrays({
+    teacher,
+    student,
+    kind: kindOf(first),
+    init: first.init,
+    streamFor: (name) => new RandomStream(first.seed, `init-${name}`),
+  });
+
+  const startedTraining = performance.now();
+  const outcomes = await train(context, start, { train: data.train, validation });
+  const trainingSeconds = seconds(startedTraining);
+  if (port.isStopping()) return;
+  const trained = job.trials.flatMap((trial, k) => {
+    const outcome = outcomes[k] as TrainedStudent;
+    if (outcome.outcome === 'diverged') {
+      const reason = `The loss became NaN or infinite at step ${outcome.step}: lower the learning rate (${first.learningRate}) or the temperature.`;
+      port.send({
+        type: 'trial-failed',
+        trialId: trial.trialId,
+        reason,
+        ...(outcome.step ? { step: outcome.step } : {}),
+      });
+    }
+    return outcome.outcome === 'trained' ? [{ trial, outcome }] : [];
+  });
+  if (trained.length === 0) return;
+
+  const startedEvaluation = performance.now();
+  const whole = trained.map(({ outcome }) => ({ shape: student, arrays: new Map([...start, ...outcome.arrays]) }));
+  const request: EvaluationRequest = {
+    sentences: evaluation,
+    snrDb: job.trials[0]?.spec.evaluation.snrDb ?? [],
+    channel: first.channel,
+    channelProfile: first.channelProfile,
+    maxTokens: job.corpus.maxTokens,
+    scoredIds: (ids) => data.vocabulary.scoredIds(ids),
+    goOn: () => nextTurn(!port.isStopping()),
+  };
+  let measured: TrialEvaluation[];
+  try {
+    measured = await evaluate(context, { models: whole, untrained: { shape: student, arrays: start } }, request);
+  } catch (error) {
+    if (error instanceof EvaluationStopped) return;
+    throw error;
+  }
+  const evaluationSeconds = seconds(startedEvaluation);
+  for (const [k, { trial, outcome }] of trained.entries()) {
+    const times = {
+      trainingSeconds: trainingSeconds / trained.length,
+      evaluationSeconds: evaluationSeconds / trained.length,
+    };
+    await finish(context, trial, outcome, {
+      whole: whole[k] as Model,
+      evaluation: measured[k] as TrialEvaluation,
+      times,
+    });
+  }
+}
+
+function kindOf(hyperparameters: Hyperparameters) {
+  return { part: hyperparameters.distillPart, freezeKeptSide: hyperparameters.freezeKeptSide };
+}
+
+function seconds(since: number): number {
+  return (performance.now() - since) / 1000;
+}
+
+/** Trains all students of the bundle; checkpoints go straight into each trial's folder. */
+async function train(
+  context: BundleContext,
+  start: ReadonlyMap<string, Float32Array>,
+  data: { train: number[][]; validation: number[][] },
+): Promise<TrainedStudent[]> {
+  const { job, engine, port, teacher, student, hyperparameters } = context;
+  const kind = kindOf(hyperparameters);
+  const teacherWeights = weightsFromArrays(teacher.shape, teacher.arrays);
+  const startWeights = weightsFromArrays(student, start, {
+    groups: job.trials.length,
+    select: (name) => isTrained(kind, name),
+  });
+  const tell = throttled(port.send);
+  try {
+    return await trainStudents(
+      {
+        model: {
+          kind,
+          student,
+          teacher: { shape: teacher.shape, weights: teacherWeights },
+          temperature: job.trials.map((trial) => trial.spec.hyperparameters.temperature),
+          distillWeight: job.trials.map((trial) => trial.spec.hyperparameters.distillWeight),
+          lossKernel: lossKernelOf(engine),
+        },
+        start: startWeights,
+        adam: {
+          ...REFERENCE_ADAM,
+          learningRate: hyperparameters.learningRate,
+          weightDecay: hyperparameters.weightDecay,
+        },
+        optimizer: optimizerOf(engine),
+        data,
+        settings: hyperparameters,
+        ...(engine.uniform ? { uniform: engine.uniform } : {}),
+      },
+      {
+        onStep: (report) =>
+          tell({
+            type: 'progress',
+            phase: 'training',
+            fraction: report.step / report.steps,
+            ...report,
+            trainLoss: Object.fromEntries(
+              job.trials
+                .map((trial, k) => [trial.trialId, report.trainLoss[k] as number] as const)
+                .filter(([, loss]) => Number.isFinite(loss)),
+            ),
+          }),
+        onEpoch: (k, metrics) => port.send({ type: 'epoch', trialId: trialOf(job, k).trialId, metrics }),
+        onCheckpoint: async (k, checkpoint, epoch, arrays) => {
+          const trial = trialOf(job, k);
+          const name = checkpoint === 'best' ? 'best_student_model' : `student_model_epoch${epoch}`;
+          const folder = await makeFolder(context.workFolder, trial.trialId);
+          const model = { shape: student, arrays: new Map([...start, ...arrays]) };
+          await writeModel(
+            join(folder, `${name}.safetensors`),
+            model,
+            metadataOf(context, trial, { epoch: String(epoch) }),
+          );
+        },
+        isWanted: (k) => !port.isCancelled(trialOf(job, k).trialId),
+        shouldStop: port.isStopping,
+      },
+    );
+  } finally {
+    disposeWeights(teacherWeights);
+    disposeWeights(startWeights);
+  }
+}
+
+function trialOf(job: BundleJob, k: number): BundleJob['trials'][number] {
+  return job.trials[k] as BundleJob['trials'][number];
+}
+
+function metadataOf(context: BundleContext, trial: BundleJob['trials'][number], more: Record<string, string>) {
+  const { temperature, distillWeight, distillPart, seed } = trial.spec.hyperparameters;
+  return {
+    trialId: trial.trialId,
+    teacherId: context.job.teacher.teacherId,
+    corpusId: context.job.corpus.corpusId,
+    temperature: String(temperature),
+    distill_weight: String(distillWeight),
+    distill_part: distillPart,
+    seed: String(seed),
+    ...more,
+  };
+}
+
+/** K models as one stack; a side that is the teacher's for all is the teacher's own single one. */
+function stack(models: Model[]): Sided {
+  const shape = (models[0] as Model).shape;
+  const weights = new Map<string, tf.Tensor>();
+  for (const { name, shape: dimensions } of parameterShapes(shape)) {
+    const size = dimensions.reduce((product, n) => product * n, 1);
+    const values = new Float32Array(size * models.length);
+    models.forEach((model, k) => {
+      values.set(model.arrays.get(name) as Float32Array, k * size);
+    });
+    weights.set(name, tf.tensor(values, [models.length, ...dimensions]));
+  }
+  return { shape, weights };
+}
+
+/** BLEU of students, hybrids and teacher, distances to the teacher, floor and ceiling; one evaluation a trial. */
+async function evaluate(
+  context: BundleContext,
+  models: { models: Model[]; untrained: Model },
+  request: EvaluationRequest,
+): Promise<TrialEvaluation[]> {
+  const { teacher, hyperparameters, port } = context;
+  const owned: Weights[] = [];
+  const own = (side: Sided): Sided => {
+    owned.push(side.weights);
+    return side;
+  };
+  const kept = keptSide(kindOf(hyperparameters));
+  const teacherSide = own({ shape: teacher.shape, weights: weightsFromArrays(teacher.shape, teacher.arrays) });
+  const linkOf = (side: Sided): Link => ({
+    transmitter: kept === 'transmitter' ? teacherSide : side,
+    receiver: kept === 'receiver' ? teacherSide : side,
+  });
+  const tell = (done: number) =>
+    port.send({
+      type: 'progress',
+      phase: 'evaluating',
+      fraction: done,
+      step: 0,
+      steps: 0,
+      epoch: hyperparameters.epochs,
+      epochs: hyperparameters.epochs,
+      tokensPerSecond: 0,
+      trainLoss: {},
+    });
+  try {
+    const teacherLink = { transmitter: teacherSide, receiver: teacherSide };
+    const students = linkOf(own(stack(models.models)));
+    tell(0);
+    const [teacherBleu] = await measureBleu(teacherLink, request);
+    const studentBleu = await measureBleu(students, request);
+    tell(0.4);
+    const hybridBleu = hyperparameters.createHybrid
+      ? await measureHybrids(context, models.models, studentBleu, request, own)
+      : [];
+    const divergence = await measureDivergence(teacherLink, students, request);
+    tell(0.7);
+    const [floor] = await measureDivergence(teacherLink, teacherLink, request, true);
+    const [ceiling] = await measureDivergence(teacherLink, linkOf(own(stack([models.untrained]))), request);
+    tell(1);
+    return studentBleu.map((student, k) => ({
+      sentences: request.sentences.length,
+      student,
+      ...(hybridBleu[k] ? { hybrid: hybridBleu[k] as BleuCurves } : {}),
+      teacher: teacherBleu as BleuCurves,
+      divergence: divergence[k] as DivergenceCurves,
+      floor: floor as DivergenceCurves,
+      ceiling: ceiling as DivergenceCurves,
+    }));
+  } finally {
+    for (const weights of owned) disposeWeights(weights);
+  }
+}
+
+/** A frozen kept side makes the hybrid the student itself; else it is a link of its own and measured as one. */
+async function measureHybrids(
+  context: BundleContext,
+  models: Model[],
+  studentBleu: BleuCurves[],
+  request: EvaluationRequest,
+  own: (side: Sided) => Sided,
+): Promise<BleuCurves[]> {
+  const { teacher, hyperparameters } = context;
+  if (keptSide(kindOf(hyperparameters)) !== null) return studentBleu;
+  const students = own(stack(models));
+  const teacherSide = own({ shape: teacher.shape, weights: weightsFromArrays(teacher.shape, teacher.arrays) });
+  const isEncoder = hyperparameters.distillPart === 'encoder';
+  const link = { transmitter: isEncoder ? students : teacherSide, receiver: isEncoder ? teacherSide : students };
+  return measureBleu(link, request);
+}
+
+/** Writes a trained trial's files and says so. */
+async function finish(
+  context: BundleContext,
+  trial: BundleJob['trials'][number],
+  outcome: TrainedStudent,
+  made: {
+    whole: Model;
+    evaluation: TrialEvaluation;
+    times: Pick<TrialSummary, 'trainingSeconds' | 'evaluationSeconds'>;
+  },
+): Promise<void> {
+  const { hyperparameters } = trial.spec;
+  const folder = await makeFolder(context.workFolder, trial.trialId);
+  const names = ['final_student_model', 'best_student_model'];
+  const final = { epoch: String(hyperparameters.epochs) };
+  await writeModel(join(folder, 'final_student_model.safetensors'), made.whole, metadataOf(context, trial, final));
+  for (let epoch = 10; epoch <= hyperparameters.epochs; epoch += 10) names.push(`student_model_epoch${epoch}`);
+  if (hyperparameters.createHybrid) {
+    const hybrid = hybridArrays({ teacher: context.teacher, student: made.whole, part: hyperparameters.distillPart });
+    await writeModel(
+      join(folder, 'hybrid_model.safetensors'),
+      hybrid,
+      metadataOf(context, trial, { ...final, role: 'hybrid' }),
+    );
+    names.push('hybrid_model');
+  }
+  const summary = summarize(context, trial, outcome, made);
+  await writeJson(join(folder, 'evaluation.json'), made.evaluation);
+  await writeJson(join(folder, 'distillation_config.json'), configOf(context, trial, summary));
+  context.port.send({
+    type: 'trial-completed',
+    trialId: trial.trialId,
+    summary,
+    files: [
+      ...names.map((name) => ({ name: `${name}.safetensors`, contentType: MODEL_TYPE })),
+      { name: 'evaluation.json', contentType: JSON_TYPE },
+      { name: 'distillation_config.json', contentType: JSON_TYPE },
+    ],
+  });
+}
+
+function summarize(
+  context: BundleContext,
+  trial: BundleJob['trials'][number],
+  outcome: TrainedStudent,
+  made: { evaluation: TrialEvaluation; times: Pick<TrialSummary, 'trainingSeconds' | 'evaluationSeconds'> },
+): TrialSummary {
+  const parameters = { teacher: context.job.teacher.parameters, student: countParameters(context.student) };
+  const last = outcome.epochs.at(-1);
+  const compression = compressionOf(parameters.teacher, parameters.student);
+  return {
+    trialId: trial.trialId,
+    bestLoss: outcome.bestLoss,
+    bestEpoch: outcome.bestEpoch,
+    finalLoss: last?.validationLoss ?? Number.NaN,
+    epochs: outcome.epochs,
+    steps: last?.step ?? 0,
+    parameters,
+    compressionRatio: compression.total,
+    compressionRatioCore: compression.core,
+    evaluation: made.evaluation,
+    numerics: context.engine.numerics,
+    ...made.times,
+  };
+}
+
+/** distillation_config.json: every setting under the names the field's scripts use, and the figures they look for. */
+function configOf(context: BundleContext, trial: BundleJob['trials'][number], summary: TrialSummary) {
+  const { hyperparameters: h, evaluation } = trial.spec;
+  const { teacher, student } = context;
+  return {
+    temperature: h.temperature,
+    distill_weight: h.distillWeight,
+    distill_part: h.distillPart,
+    d_model: student.dModel,
+    dff: student.dff,
+    num_heads: student.heads,
+    vocabulary_size: student.vocabularySize,
+    student_layers: h.studentLayers,
+    student_encoder_layers: student.encoderLayers,
+    student_decoder_layers: student.decoderLayers,
+    teacher_encoder_layers: teacher.shape.encoderLayers,
+    teacher_decoder_layers: teacher.shape.decoderLayers,
+    teacher_layers: teacher.shape.decoderLayers,
+    channel: h.channel,
+    channel_profile: h.channelProfile,
+    train_snr_db: h.trainSnrDb,
+    batch_size: h.batchSize,
+    epochs: h.epochs,
+    sentences_per_epoch: h.sentencesPerEpoch ?? null,
+    lr: h.learningRate,
+    weight_decay: h.weightDecay,
+    dropout: h.dropout,
+    init: h.init,
+    freeze_kept_side: h.freezeKeptSide,
+    create_hybrid: h.createHybrid,
+    seed: h.seed,
+    best_loss: summary.bestLoss,
+    best_epoch: summary.bestEpoch,
+    final_loss: summary.finalLoss,
+    teacher_params: summary.parameters.teacher.total,
+    student_params: summary.parameters.student.total,
+    compression_ratio: summary.compressionRatio,
+    compression_ratio_core: summary.compressionRatioCore,
+    evaluation,
+    trial_id: trial.trialId,
+    teacher_id: context.job.teacher.teacherId,
+    corpus_id: context.job.corpus.corpusId,
+    numerics_version: trial.spec.numericsVersion,
+    numerics: summary.numerics,
+  };
+}

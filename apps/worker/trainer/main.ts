@@ -1,0 +1,70 @@
+// The trainer process: one job from a file, messages to its worker, files into the job's folder. It alone loads TensorFlow; it
+// ends with its worker. Knows no queue and no object store.
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { readConfig } from '#config';
+import { type Engine, startEngine } from '#engine';
+import type { TrainerCommand, TrainerJob, TrainerMessage } from '../trainer-protocol.js';
+import { runBundle } from './bundle.js';
+import { prepareCorpus } from './corpus.js';
+import { ImpossibleJob, type TrainerPort } from './port.js';
+import { measureShippedTeacher, trainTeacher } from './teacher.js';
+
+function openPort(): TrainerPort {
+  const cancelled = new Set<string>();
+  let isStopping = false;
+  process.on('message', (command: TrainerCommand) => {
+    if (command.type === 'stop') isStopping = true;
+    else for (const trialId of command.trialIds) cancelled.add(trialId);
+  });
+  // Without its worker nobody would take the result.
+  process.on('disconnect', () => process.exit(1));
+  // The worker decides when to stop; a signal for the whole group must not tear the job.
+  process.on('SIGINT', () => {});
+  return {
+    send: (message: TrainerMessage) => {
+      process.send?.(message);
+    },
+    isCancelled: (trialId) => cancelled.has(trialId),
+    isStopping: () => isStopping,
+  };
+}
+
+async function run(workFolder: string): Promise<void> {
+  const port = openPort();
+  const job = JSON.parse(await readFile(join(workFolder, 'job.json'), 'utf8')) as TrainerJob;
+  if (job.kind === 'prepare-corpus') {
+    await prepareCorpus(job, workFolder, port);
+    return;
+  }
+  const { backend, threads, requireGpu } = readConfig();
+  const engine: Engine = await startEngine({ backend, requireGpu, ...(threads === undefined ? {} : { threads }) });
+  if (engine.notice) console.error(engine.notice);
+  port.send({ type: 'ready', numerics: engine.numerics });
+  switch (job.kind) {
+    case 'bundle':
+      return runBundle(job, engine, workFolder, port);
+    case 'train-teacher':
+      return trainTeacher(job, engine, workFolder, port);
+    case 'measure-teacher':
+      return measureShippedTeacher(job, engine, workFolder, port);
+  }
+}
+
+const workFolder = process.argv[2];
+if (!workFolder) {
+  console.error('usage: trainer WORK_FOLDER (started by a worker)');
+  process.exit(2);
+}
+try {
+  await run(workFolder);
+  process.send?.({ type: 'done' } satisfies TrainerMessage, () => process.exit(0));
+} catch (error) {
+  if (error instanceof ImpossibleJob) {
+    process.send?.({ type: 'impossible', reason: error.message } satisfies TrainerMessage, () => process.exit(0));
+  } else {
+    console.error(error);
+    process.exitCode = 1;
+    process.disconnect?.();
+  }
+}

@@ -1,0 +1,27 @@
+// What a job sees of the worker: a way to tell, and whether it is still wanted.
+import type { TrainerMessage } from '../trainer-protocol.js';
+
+export interface TrainerPort {
+  send(message: TrainerMessage): void;
+  isCancelled(trialId: string): boolean;
+  isStopping(): boolean;
+}
+
+/** The job as asked cannot be done; the message is one sentence for the user. */
+export class ImpossibleJob extends Error {
+  override readonly name = 'ImpossibleJob';
+}
+
+/** At most one message in this time, so that the pipe is never the bottleneck. */
+const PROGRESS_MS = 500;
+
+/** Lets a message through when the last one is old enough, or when it is the final one. */
+export function throttled<T>(send: (value: T) => void): (value: T, isLast?: boolean) => void {
+  let last = 0;
+  return (value, isLast = false) => {
+    const now = performance.now();
+    if (!isLast && now - last < PROGRESS_MS) return;
+    last = now;
+    send(value);
+  };
+}

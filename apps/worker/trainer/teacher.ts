@@ -1,0 +1,178 @@
+// A teacher: trained here from random parameters, or a shipped one read, checked and measured.
+import { copyFile, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { CheckpointError, readSafetensors } from '#checkpoint';
+import { measureBleu, REFERENCE_ADAM, trainStudents } from '#distillation';
+import type { Engine } from '#engine';
+import { type Architecture, type CorpusRecord, countParameters, type TeacherRecord } from '#experiment';
+import { disposeWeights, initialArrays, RandomStream, weightsFromArrays } from '#semcom';
+import type { TrainerJob } from '../trainer-protocol.js';
+import { lossKernelOf, optimizerOf, splitTest } from './engine-parts.js';
+import { type CorpusData, MODEL_TYPE, type Model, makeFolder, readCorpus, readModel, writeModel } from './files.js';
+import { ImpossibleJob, type TrainerPort, throttled } from './port.js';
+
+/** How a teacher is measured, whatever it is later used for. */
+const MEASURED_SNRS = [0, 3, 6, 9, 12, 15, 18];
+const MEASURED_SENTENCES = 200;
+
+type Measured = Omit<TeacherRecord, 'teacherId' | 'files' | 'createdAt'>;
+
+export async function trainTeacher(
+  job: Extract<TrainerJob, { kind: 'train-teacher' }>,
+  engine: Engine,
+  workFolder: string,
+  port: TrainerPort,
+): Promise<void> {
+  const { training, corpus } = job;
+  const data = await readCorpus(job.corpusFolder);
+  const shape: Architecture = {
+    vocabularySize: corpus.vocabularySize,
+    dModel: training.dModel,
+    dff: training.dff,
+    heads: training.heads,
+    encoderLayers: training.layers,
+    decoderLayers: training.layers,
+  };
+  const arrays = initialArrays(shape, (name) => new RandomStream(training.seed, `init-${name}`));
+  const start = weightsFromArrays(shape, arrays);
+  const tell = throttled(port.send);
+  let best = arrays;
+  const [trained] = await trainStudents(
+    {
+      model: {
+        kind: { part: 'full', freezeKeptSide: false },
+        student: shape,
+        teacher: null,
+        temperature: [1],
+        distillWeight: [0],
+        lossKernel: lossKernelOf(engine),
+      },
+      start,
+      adam: { ...REFERENCE_ADAM, learningRate: training.learningRate, weightDecay: training.weightDecay },
+      optimizer: optimizerOf(engine),
+      data: { train: data.train, validation: splitTest(data.test, MEASURED_SENTENCES).validation },
+      settings: training,
+      ...(engine.uniform ? { uniform: engine.uniform } : {}),
+    },
+    {
+      onStep: (report) =>
+        tell({
+          type: 'progress',
+          phase: 'training',
+          fraction: report.step / report.steps,
+          ...report,
+          trainLoss: { teacher: report.trainLoss[0] as number },
+        }),
+      onEpoch: (_student, metrics) => port.send({ type: 'epoch', trialId: 'teacher', metrics }),
+      onCheckpoint: (_student, kind, _epoch, values) => {
+        if (kind === 'best') best = values;
+      },
+      shouldStop: port.isStopping,
+    },
+  );
+  disposeWeights(start);
+  if (port.isStopping()) return;
+  if (trained?.outcome === 'diverged')
+    throw new ImpossibleJob(
+      `The teacher's loss became NaN at step ${trained.step}: lower the learning rate (${training.learningRate}).`,
+    );
+  const origin = { kind: 'trained' as const, training };
+  const measured = await measure(
+    { shape, arrays: best },
+    { name: job.name, corpus, data, origin, engine, port, ...training },
+  );
+  const folder = await makeFolder(workFolder, 'teacher');
+  await writeModel(
+    join(folder, 'model.safetensors'),
+    { shape, arrays: best },
+    { corpusId: corpus.corpusId, role: 'teacher' },
+  );
+  sendTeacher(measured, port);
+}
+
+/** The teacher that comes with semdistill: its file is checked against the corpus, then measured as any other. */
+export async function measureShippedTeacher(
+  job: Extract<TrainerJob, { kind: 'measure-teacher' }>,
+  engine: Engine,
+  workFolder: string,
+  port: TrainerPort,
+): Promise<void> {
+  const data = await readCorpus(job.corpusFolder);
+  const model = await readShipped(job.teacherFile, job.corpus);
+  const origin = { kind: 'builtin' as const, builtin: job.builtin };
+  const measured = await measure(model, {
+    name: job.name,
+    corpus: job.corpus,
+    data,
+    origin,
+    engine,
+    port,
+    channel: 'awgn',
+    channelProfile: 'exact',
+  });
+  const folder = await makeFolder(workFolder, 'teacher');
+  await copyFile(job.teacherFile, join(folder, 'model.safetensors'));
+  sendTeacher(measured, port);
+}
+
+async function readShipped(file: string, corpus: CorpusRecord): Promise<Model> {
+  try {
+    const { metadata } = readSafetensors(await readFile(file));
+    const shape = JSON.parse(metadata.get('architecture') ?? 'null') as Architecture | null;
+    if (!shape) throw new ImpossibleJob('The teacher file does not say its architecture.');
+    const trainedOn = metadata.get('corpusId');
+    if (trainedOn !== corpus.corpusId)
+      throw new ImpossibleJob(
+        `The teacher was trained on corpus ${trainedOn}, not on ${corpus.corpusId}: their vocabularies differ.`,
+      );
+    return await readModel(file, shape);
+  } catch (error) {
+    if (error instanceof CheckpointError) throw new ImpossibleJob(`The teacher file cannot be read: ${error.message}`);
+    throw error;
+  }
+}
+
+async function measure(
+  model: Model,
+  about: Pick<Measured, 'name' | 'origin'> & {
+    corpus: CorpusRecord;
+    data: CorpusData;
+    engine: Engine;
+    port: TrainerPort;
+    channel: Measured['scores']['channel'];
+    channelProfile: Measured['scores']['channelProfile'];
+  },
+): Promise<Measured> {
+  const { data, corpus, channel, channelProfile } = about;
+  const { evaluation } = splitTest(data.test, MEASURED_SENTENCES);
+  const weights = weightsFromArrays(model.shape, model.arrays);
+  const side = { shape: model.shape, weights };
+  const [curve] = await measureBleu(
+    { transmitter: side, receiver: side },
+    {
+      sentences: evaluation,
+      snrDb: MEASURED_SNRS,
+      channel,
+      channelProfile,
+      maxTokens: corpus.maxTokens,
+      scoredIds: (ids) => data.vocabulary.scoredIds(ids),
+      goOn: () => nextTurn(!about.port.isStopping()),
+    },
+  );
+  disposeWeights(weights);
+  if (!curve) throw new Error('nothing was measured');
+  return {
+    name: about.name,
+    architecture: model.shape,
+    corpusId: corpus.corpusId,
+    origin: about.origin,
+    parameters: countParameters(model.shape),
+    scores: { ...curve, channel, channelProfile, sentences: evaluation.length },
+    numerics: about.engine.numerics,
+  };
+}
+
+function sendTeacher(teacher: Measured, port: TrainerPort): void {
+  port.send({ type: 'teacher-completed', teacher, files: [{ name: 'model.safetensors', contentType: MODEL_TYPE }] });
+}
