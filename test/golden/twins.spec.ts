@@ -1,0 +1,173 @@
+// Each operation of our own against its plain tfjs twin, on TensorFlow: the loss of a chunk, Adam in place, the whole step.
+import * as tf from '@tensorflow/tfjs-core';
+import { describe, expect, it } from 'vitest';
+import {
+  type BundleModel,
+  bundleGradients,
+  clipFactors,
+  correctedStep,
+  distillationLoss,
+  drawUse,
+  effectiveGradient,
+  type LossChunk,
+  type LossKernel,
+  plainAdam,
+  plainLossKernel,
+  REFERENCE_ADAM,
+} from '#distillation';
+import { startEngine } from '#engine';
+import { disposeWeights, RandomStream, weightsFromArrays } from '#semcom';
+import { tinyModel } from './tiny-models.js';
+
+const engine = await startEngine({ backend: 'auto' });
+const isThere = engine.lossKernel !== undefined;
+if (!isThere) console.warn(`twin tests skipped: ${engine.notice ?? 'the addon with our operation is not built'}`);
+
+function normals(purpose: string, shape: number[], scale = 1): tf.Tensor {
+  const values = new Float32Array(shape.reduce((product, n) => product * n, 1));
+  new RandomStream(7, purpose).fillNormal(values, scale);
+  return tf.tensor(values, shape);
+}
+
+function largest(a: tf.Tensor, b: tf.Tensor): number {
+  return tf.tidy(() => tf.max(tf.abs(tf.sub(a, b))).dataSync()[0] as number);
+}
+
+describe.skipIf(!isThere)('operations of our own agree with their twins', () => {
+  const fused = engine.lossKernel as LossKernel;
+
+  it.each([
+    [1, 5, 7],
+    [3, 33, 515],
+    [5, 16, 2049],
+  ])('the loss of %d students, %d rows, %d words', (students, rows, words) => {
+    tf.tidy(() => {
+      const chunk: LossChunk = {
+        student: normals('student', [students, rows, words], 4) as tf.Tensor3D,
+        teacher: normals('teacher', [rows, words], 6) as tf.Tensor2D,
+        labels: Int32Array.from({ length: rows }, (_, i) => (i % 5 === 3 ? -1 : i % 5 === 4 ? -2 : (i * 31) % words)),
+        temperature: tf.tensor1d([1, 4, 0.5, 8, 2].slice(0, students)),
+        softWeight: tf.tensor1d([0.7, 0.2, 1, 0, 0.5].slice(0, students)),
+        hardWeight: tf.tensor1d([0.3, 0.8, 0, 1, 0.5].slice(0, students)),
+      };
+      const [ours, plain] = [fused(chunk), plainLossKernel(chunk)];
+      expect(largest(ours.gradient, plain.gradient)).toBeLessThan(2e-6);
+      const [a, b] = [ours.sums.dataSync(), plain.sums.dataSync()];
+      a.forEach((x, i) => {
+        expect(Math.abs(x - (b[i] as number))).toBeLessThan(2e-5 * Math.max(1, Math.abs(x)));
+      });
+    });
+  });
+
+  it('a NaN in one student stays with that student', () => {
+    tf.tidy(() => {
+      const student = normals('student', [2, 4, 30]);
+      const poisoned = tf.add(student, tf.tensor([Number.NaN, ...new Array(239).fill(0)], [2, 4, 30]));
+      const loss = fused({
+        student: poisoned as tf.Tensor3D,
+        teacher: normals('teacher', [4, 30]) as tf.Tensor2D,
+        labels: Int32Array.of(1, 2, 3, 4),
+        temperature: tf.tensor1d([2, 2]),
+        softWeight: tf.tensor1d([0.5, 0.5]),
+        hardWeight: tf.tensor1d([0.5, 0.5]),
+      });
+      const sums = [...loss.sums.dataSync()];
+      expect(sums.slice(0, 2).every(Number.isNaN)).toBe(true);
+      expect(sums.slice(2).every(Number.isFinite)).toBe(true);
+      expect([...loss.gradient.dataSync()].slice(120).every(Number.isFinite)).toBe(true);
+    });
+  });
+
+  it('a label outside the vocabulary is refused', () => {
+    tf.tidy(() => {
+      const one = tf.tensor1d([1]);
+      const chunk = { student: tf.zeros([1, 1, 3]) as tf.Tensor3D, teacher: tf.zeros([1, 3]) as tf.Tensor2D, temperature: one, softWeight: one, hardWeight: one };
+      expect(() => fused({ ...chunk, labels: Int32Array.of(3) })).toThrow(/vocabulary/);
+    });
+  });
+
+  it('the chunk size does not change losses or gradients', () => {
+    tf.tidy(() => {
+      const student = { hidden: normals('hidden', [2, 50, 8]) as tf.Tensor3D, kernel: normals('kernel', [2, 8, 40]) as tf.Tensor3D, bias: normals('bias', [2, 40]) };
+      const teacher = { hidden: normals('their hidden', [1, 50, 8]) as tf.Tensor3D, kernel: normals('their kernel', [1, 8, 40]) as tf.Tensor3D, bias: normals('their bias', [1, 40]) };
+      const labels = Int32Array.from({ length: 50 }, (_, i) => i % 40);
+      const run = (kernel: LossKernel, chunkRows: number) =>
+        distillationLoss(student, teacher, { kernel, labels, temperature: [1, 4], distillWeight: [0.5, 0.9], denominator: 50, chunkRows }, 'all');
+      const whole = run(plainLossKernel, 50);
+      for (const chunks of [run(plainLossKernel, 7), run(fused, 16), run(fused, 50)]) {
+        expect(largest(chunks.sums, whole.sums)).toBeLessThan(2e-4);
+        expect(largest(chunks.gradients?.hidden as tf.Tensor, whole.gradients?.hidden as tf.Tensor)).toBeLessThan(1e-6);
+        expect(largest(chunks.gradients?.output?.kernel as tf.Tensor, whole.gradients?.output?.kernel as tf.Tensor)).toBeLessThan(1e-6);
+        expect(largest(chunks.gradients?.output?.bias as tf.Tensor, whole.gradients?.output?.bias as tf.Tensor)).toBeLessThan(1e-6);
+      }
+    });
+  });
+
+  it('Adam in place equals plain Adam over 10 steps, with decay and clipping', () => {
+    const options = { ...REFERENCE_ADAM, learningRate: 0.01, weightDecay: 0.02, clipNorm: 0.5 };
+    const start = new Map([
+      ['a', normals('a', [3, 4, 5])],
+      ['b', normals('b', [3, 6])],
+    ]);
+    const inPlace = (engine.adam as NonNullable<typeof engine.adam>)(start, options, { correctedStep, clipFactors, effectiveGradient });
+    const plain = plainAdam(start, options);
+    for (let step = 0; step < 10; step++) {
+      const gradients = new Map([
+        ['a', normals(`ga${step}`, [3, 4, 5])],
+        ['b', normals(`gb${step}`, [3, 6])],
+      ]);
+      inPlace.step(gradients);
+      plain.step(gradients);
+      disposeWeights(gradients);
+    }
+    inPlace.withValues((ours) =>
+      plain.withValues((theirs) => {
+        for (const name of ['a', 'b']) expect(largest(ours.get(name) as tf.Tensor, theirs.get(name) as tf.Tensor)).toBeLessThan(1e-6);
+      }),
+    );
+    inPlace.dispose();
+    plain.dispose();
+    disposeWeights(start);
+  });
+});
+
+describe.skipIf(!isThere)('students in a bundle', () => {
+  it.each(['full', 'encoder', 'decoder'] as const)('part %s: each gets the gradients it would get alone', (part) => {
+    const teacher = tinyModel('teacher');
+    const student = tinyModel('student');
+    const kind = { part, freezeKeptSide: true };
+    const select = (name: string) =>
+      part === 'full' || (/^(encoder|channel_encoder)\./.test(name) ? part === 'encoder' : part === 'decoder');
+    const teacherWeights = weightsFromArrays(teacher.shape, teacher.arrays);
+    const temperature = [1, 4, 8];
+    const distillWeight = [0, 0.7, 1];
+    const modelOf = (which: number[]): BundleModel => ({
+      kind,
+      student: student.shape,
+      teacher: { shape: teacher.shape, weights: teacherWeights },
+      temperature: which.map((k) => temperature[k] as number),
+      distillWeight: which.map((k) => distillWeight[k] as number),
+      lossKernel: engine.lossKernel as LossKernel,
+    });
+    const ids = Int32Array.from({ length: 4 * 9 }, (_, i) => (i % 9 === 0 ? 1 : i % 9 === 8 ? (i < 18 ? 2 : 0) : i >= 18 && i % 9 === 7 ? 2 : 4 + ((i * 7) % 56)));
+    const batch = { ids, size: 4, tokens: 9 };
+    const use = drawUse(batch, { channel: 'rayleigh', profile: 'exact', deviation: 0.2 }, (purpose) => new RandomStream(3, purpose));
+    const together = weightsFromArrays(student.shape, student.arrays, { groups: 3, select });
+    const alone = weightsFromArrays(student.shape, student.arrays, { select });
+    const bundle = bundleGradients(modelOf([0, 1, 2]), together, batch, use);
+    for (const k of [0, 1, 2]) {
+      const single = bundleGradients(modelOf([k]), alone, batch, use);
+      expect(Math.abs((bundle.values.total[k] as number) - (single.values.total[0] as number))).toBeLessThan(1e-5);
+      for (const [name, gradient] of single.gradients) {
+        const part = tf.slice(bundle.gradients.get(name) as tf.Tensor, [k], [1]);
+        expect(largest(part, gradient), name).toBeLessThan(2e-6);
+        part.dispose();
+      }
+      disposeWeights(single.gradients);
+    }
+    disposeWeights(bundle.gradients);
+    disposeWeights(together);
+    disposeWeights(alone);
+    disposeWeights(teacherWeights);
+  });
+});
