@@ -1,2 +1,3 @@
 // The only reader of process.env.
+export * from './client.js';
 export * from './config.js';

@@ -1,5 +1,29 @@
 // WHAT is asked and answered: requests, plans, ids, warnings, statistics, reports. Pure; knows no queue, store or tensor.
 export * from './errors.js';
+export * from './fields.js';
+export * from './identity.js';
 export * from './live.js';
+export * from './parameters.js';
+export * from './plan.js';
 export * from './records.js';
+export * from './report/index.js';
+export {
+  type CorpusRequest,
+  type CorpusUpload,
+  completeHyperparameters,
+  type DistillationRequest,
+  type HyperparameterLists,
+  HyperparametersRequest,
+  parseCorpusRequest,
+  parseCorpusUpload,
+  parseDistillationRequest,
+  parseSweepRequest,
+  parseTeacherRequest,
+  type SweepRequest,
+  sweepOfDistillation,
+  type TeacherRequest,
+} from './requests.js';
+export * from './statistics.js';
 export * from './terms.js';
+export * from './text-file.js';
+export * from './warnings.js';

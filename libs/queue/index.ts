@@ -1,2 +1,8 @@
 // The only code that knows BullMQ and ioredis: job catalog, producer, job host, registry, cancel, events.
+export { bundleJobs } from './bundle-jobs.js';
 export * from './fleet.js';
+export { jobIdOf, type LockTimes } from './job-catalog.js';
+export * from './job-host.js';
+export type { Lease } from './lease.js';
+export type { LivePreparation } from './live-state.js';
+export { type FleetSettings, openFleet, type RedisFleet } from './redis-fleet.js';

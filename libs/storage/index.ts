@@ -1,3 +1,9 @@
 // The record: one interface, two stores (directory, S3), one place for keys. The only code that knows minio.
+export { contentDisposition } from './content-disposition.js';
+export type { SignUrl } from './directory-store.js';
+export { findJson, getJson, putJson, putJsonIfAbsent } from './json-objects.js';
+export { InvalidKey } from './key-rules.js';
 export * from './keys.js';
 export * from './object-store.js';
+export { type OpenStoreOptions, openStore } from './open-store.js';
+export type { RetryPolicy } from './s3-requests.js';

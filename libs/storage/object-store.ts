@@ -36,21 +36,27 @@ export interface PresignOptions {
 export interface ObjectStore {
   /** Human words for logs and errors, without secrets: 'directory /data' or 's3 http://host:9000/bucket'. */
   readonly description: string;
+  /** What this store keeps more weakly than promised here, one sentence each, for the log at start; mostly empty. */
+  readonly warnings: readonly string[];
   /** Fails with one clear sentence when the store cannot be reached, read or written. */
   check(): Promise<void>;
   /** Writes or overwrites; a reader sees the old or the new object, never a mixture. */
   put(key: string, body: Body, options?: PutOptions): Promise<BodyFacts>;
   /** Writes only if nothing is there; of any number of racing writers exactly one gets true. */
   putIfAbsent(key: string, body: Body, options?: PutOptions): Promise<boolean>;
-  /** The whole object, verified against its SHA-256. Throws ObjectNotFound. */
+  /** The whole object, verified against its SHA-256. Throws ObjectNotFound; ObjectTooLarge above maxBytes. */
   get(key: string, options?: { signal?: AbortSignal; maxBytes?: number }): Promise<Buffer>;
   /** Into a file (temp + rename), verified. Throws ObjectNotFound. */
   getToFile(key: string, path: string, options?: { signal?: AbortSignal }): Promise<BodyFacts>;
-  /** A byte stream, `end` inclusive; verified when the whole object is read. Throws ObjectNotFound. */
+  /**
+   * A byte stream, `end` inclusive; verified when the whole object is read (it then fails at its end with ObjectCorrupt).
+   * Throws ObjectNotFound; RangeError when the range starts behind the object's end.
+   */
   stream(key: string, range?: { start: number; end?: number }): Promise<NodeJS.ReadableStream>;
   head(key: string): Promise<ObjectHead | undefined>;
   /** Keys with the prefix in code-point order. */
   list(prefix: string, options?: { cursor?: string; limit?: number }): Promise<ListPage>;
+  /** Deleting what is not there is no error. */
   delete(key: string): Promise<void>;
   /** A URL that fetches the object without credentials, or undefined when the store has none (the API then streams). */
   presign(key: string, options: PresignOptions): Promise<string | undefined>;
@@ -62,6 +68,16 @@ export class ObjectNotFound extends Error {
   constructor(readonly key: string) {
     super(`no object ${key}`);
   }
+}
+
+/** The object has more bytes than the reader is ready to take. */
+export class ObjectTooLarge extends Error {
+  override readonly name = 'ObjectTooLarge';
+}
+
+/** The body given to put is not what its stated size or SHA-256 says; nothing was written. */
+export class BodyMismatch extends Error {
+  override readonly name = 'BodyMismatch';
 }
 
 /** The bytes read are not the bytes written. */

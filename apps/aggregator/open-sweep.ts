@@ -1,0 +1,55 @@
+// A sweep that is not settled yet, as one aggregator remembers it between two looks at the record: what has ended is not
+// asked for again.
+import type { SweepRecord } from '#experiment';
+import { keys, type ObjectStore } from '#storage';
+import { inParallel } from './in-parallel.js';
+
+const READS_AT_ONCE = 16;
+/** Looking at one open trial costs about this; a huge sweep is looked at less often, events tell of it meanwhile. */
+const LOOK_MS_PER_TRIAL = 20;
+
+export class OpenSweep {
+  private readonly asked: Set<string>;
+  private readonly ended = new Set<string>();
+  private nextLookAt = Number.NEGATIVE_INFINITY;
+
+  constructor(readonly record: SweepRecord) {
+    this.asked = new Set(record.trials.map(({ trialId }) => trialId));
+  }
+
+  /** Trials without a result and not cancelled, as far as is known. */
+  get openTrials(): string[] {
+    return [...this.asked].filter((trialId) => !this.ended.has(trialId));
+  }
+
+  get isOver(): boolean {
+    return this.ended.size === this.asked.size;
+  }
+
+  asksFor(trialId: string): boolean {
+    return this.asked.has(trialId);
+  }
+
+  isOpen(trialId: string): boolean {
+    return this.asked.has(trialId) && !this.ended.has(trialId);
+  }
+
+  get isDue(): boolean {
+    return performance.now() >= this.nextLookAt;
+  }
+
+  /** Reads from the record which of its open trials (or of the given ones) have ended. */
+  async look(store: ObjectStore, trialIds: string[] = this.openTrials): Promise<void> {
+    await inParallel(trialIds, READS_AT_ONCE, async (trialId) => {
+      const hasEnded =
+        (await store.head(keys.trialResult(trialId))) ?? (await store.head(keys.trialCancelled(trialId)));
+      if (hasEnded) this.ended.add(trialId);
+    });
+    this.nextLookAt = performance.now() + this.openTrials.length * LOOK_MS_PER_TRIAL;
+  }
+
+  /** What was thought over is open again (a failed trial retried, a cancelled one wanted after all). */
+  reopen(trialIds: string[]): void {
+    for (const trialId of trialIds) this.ended.delete(trialId);
+  }
+}

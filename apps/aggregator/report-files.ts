@@ -1,0 +1,40 @@
+// The files of a sweep's report, made by libs/experiment and stored under the sweep.
+import { createHash } from 'node:crypto';
+import { type Report, renderCsv, renderHtml, renderMarkdown, renderSvgs, type StoredFile } from '#experiment';
+import { keys, type ObjectStore } from '#storage';
+
+interface ReportFile {
+  name: string;
+  contentType: string;
+  text: string;
+}
+
+/** Every rendering of the report, charts included. */
+export function renderReport(report: Report): ReportFile[] {
+  const charts = renderSvgs(report).map(({ name, svg }) => ({
+    name: name.endsWith('.svg') ? name : `${name}.svg`,
+    contentType: 'image/svg+xml',
+    text: svg,
+  }));
+  return [
+    { name: 'report.json', contentType: 'application/json', text: `${JSON.stringify(report, null, 2)}\n` },
+    { name: 'report.csv', contentType: 'text/csv; charset=utf-8', text: renderCsv(report) },
+    { name: 'report.md', contentType: 'text/markdown; charset=utf-8', text: renderMarkdown(report, 'en') },
+    { name: 'report.zh.md', contentType: 'text/markdown; charset=utf-8', text: renderMarkdown(report, 'zh') },
+    { name: 'report.html', contentType: 'text/html; charset=utf-8', text: renderHtml(report) },
+    ...charts,
+  ];
+}
+
+/** Stores them; two aggregators at once write the same bytes, for the report is a function of the results. */
+export async function storeReport(store: ObjectStore, sweepId: string, files: ReportFile[]): Promise<StoredFile[]> {
+  const stored: StoredFile[] = [];
+  for (const { name, contentType, text } of files) {
+    const bytes = Buffer.from(text);
+    const facts = { size: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') };
+    const key = keys.sweepReport(sweepId, name);
+    await store.put(key, bytes, { ...facts, contentType });
+    stored.push({ name, key, ...facts, contentType });
+  }
+  return stored;
+}

@@ -1,0 +1,80 @@
+// The end of a sweep: results counted, report made and stored, settled.json written last and once. Safe to run twice, or
+// on two machines at a time.
+import {
+  buildReport,
+  type CorpusRecord,
+  type SettledRecord,
+  type SweepRecord,
+  type TeacherRecord,
+  type TrialRecord,
+  type TrialResult,
+} from '#experiment';
+import { findJson, getJson, keys, type ObjectStore, putJsonIfAbsent } from '#storage';
+import { inParallel } from './in-parallel.js';
+import { renderReport, storeReport } from './report-files.js';
+
+const READS_AT_ONCE = 16;
+
+export type Settling =
+  | { outcome: 'settled'; record: SettledRecord; isOurs: boolean }
+  /** These trials have neither a result nor a cancellation after all. */
+  | { outcome: 'open'; trialIds: string[] };
+
+/** Settles the sweep if each trial has ended, or at once if the sweep was cancelled. */
+export async function settleSweep(store: ObjectStore, sweep: SweepRecord): Promise<Settling> {
+  const key = keys.sweepSettled(sweep.sweepId);
+  const standing = await findJson<SettledRecord>(store, key);
+  if (standing) return { outcome: 'settled', record: standing, isOurs: false };
+  const isCancelled = (await store.head(keys.sweepCancelled(sweep.sweepId))) !== undefined;
+  const trialIds = [...new Set(sweep.trials.map(({ trialId }) => trialId))];
+  const results = await inParallel(trialIds, READS_AT_ONCE, (trialId) =>
+    findJson<TrialResult>(store, keys.trialResult(trialId)),
+  );
+  if (!isCancelled) {
+    const open = await trialsStillOpen(
+      store,
+      trialIds.filter((_, index) => !results[index]),
+    );
+    if (open.length > 0) return { outcome: 'open', trialIds: open };
+  }
+  const ended = results.filter((result) => result !== undefined);
+  const counts = countOf(ended, trialIds.length);
+  const record: SettledRecord = {
+    sweepId: sweep.sweepId,
+    status: isCancelled ? 'cancelled' : statusOf(counts),
+    counts,
+    reportFiles: counts.completed > 0 ? await storeReport(store, sweep.sweepId, await report(store, sweep, ended)) : [],
+    settledAt: new Date().toISOString(),
+  };
+  const isOurs = await putJsonIfAbsent(store, key, record);
+  return { outcome: 'settled', record, isOurs };
+}
+
+async function trialsStillOpen(store: ObjectStore, trialIds: string[]): Promise<string[]> {
+  const cancelled = await inParallel(trialIds, READS_AT_ONCE, (trialId) => store.head(keys.trialCancelled(trialId)));
+  return trialIds.filter((_, index) => !cancelled[index]);
+}
+
+async function report(store: ObjectStore, sweep: SweepRecord, results: TrialResult[]) {
+  const [teacher, corpus] = await Promise.all([
+    getJson<TeacherRecord>(store, keys.teacher(sweep.teacherId)),
+    getJson<CorpusRecord>(store, keys.corpus(sweep.corpusId)),
+  ]);
+  const trials = await inParallel(results, READS_AT_ONCE, async (result) => {
+    const { spec } = await getJson<TrialRecord>(store, keys.trial(result.trialId));
+    return { spec, result };
+  });
+  return renderReport(buildReport(sweep, teacher, corpus, trials));
+}
+
+function countOf(results: TrialResult[], trials: number): SettledRecord['counts'] {
+  const completed = results.filter(({ status }) => status === 'completed').length;
+  return { completed, failed: results.length - completed, cancelled: trials - results.length };
+}
+
+/** Of a sweep whose trials have all ended without the sweep being cancelled as a whole. */
+export function statusOf({ completed, failed, cancelled }: SettledRecord['counts']): SettledRecord['status'] {
+  if (failed + cancelled === 0) return 'completed';
+  if (completed > 0) return 'completed_with_failures';
+  return failed > 0 ? 'failed' : 'cancelled';
+}

@@ -1,0 +1,68 @@
+// Everything the API consists of, over connections that are handed in (real ones, or none to describe the API only).
+import { type DynamicModule, Module } from '@nestjs/common';
+import { APP_GUARD } from '@nestjs/core';
+import { ArtifactsController } from './artifacts/artifacts.controller.js';
+import { ApiKeyGuard } from './authentication/api-key.guard.js';
+import { CONFIG, type Connections, FLEET, STORE } from './connections.js';
+import { CorporaController } from './corpora/corpora.controller.js';
+import { CorporaService } from './corpora/corpora.service.js';
+import { DistillationsController } from './distillations/distillations.controller.js';
+import { EventStreamsService } from './events/event-streams.service.js';
+import { EventsService } from './events/events.service.js';
+import { HealthController } from './health/health.controller.js';
+import { PreparationsController } from './preparations/preparations.controller.js';
+import { PreparationsService } from './preparations/preparations.service.js';
+import { LiveService } from './records/live.service.js';
+import { RecordsService } from './records/records.service.js';
+import { SweepReportsService } from './sweeps/sweep-reports.service.js';
+import { SweepSubmissionService } from './sweeps/sweep-submission.service.js';
+import { SweepsController } from './sweeps/sweeps.controller.js';
+import { SweepsService } from './sweeps/sweeps.service.js';
+import { TeachersController } from './teachers/teachers.controller.js';
+import { TeachersService } from './teachers/teachers.service.js';
+import { TrialsController } from './trials/trials.controller.js';
+import { TrialsService } from './trials/trials.service.js';
+import { VersionController } from './version/version.controller.js';
+import { WorkersController } from './workers/workers.controller.js';
+
+@Module({
+  controllers: [
+    CorporaController,
+    TeachersController,
+    PreparationsController,
+    SweepsController,
+    DistillationsController,
+    TrialsController,
+    ArtifactsController,
+    WorkersController,
+    HealthController,
+    VersionController,
+  ],
+  providers: [
+    CorporaService,
+    TeachersService,
+    PreparationsService,
+    SweepsService,
+    SweepSubmissionService,
+    SweepReportsService,
+    TrialsService,
+    RecordsService,
+    LiveService,
+    EventsService,
+    EventStreamsService,
+    { provide: APP_GUARD, useClass: ApiKeyGuard },
+  ],
+})
+class ApiModule {}
+
+export function apiModule({ config, store, fleet }: Connections): DynamicModule {
+  return {
+    module: ApiModule,
+    providers: [
+      { provide: CONFIG, useValue: config },
+      // By factory, so that Nest never looks for its own life-cycle methods on them: they are opened and closed outside.
+      { provide: STORE, useFactory: () => store },
+      { provide: FLEET, useFactory: () => fleet },
+    ],
+  };
+}

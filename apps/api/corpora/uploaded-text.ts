@@ -1,0 +1,75 @@
+// An uploaded text on its way into the store: streamed to a temporary file under a limit, hashed, and looked at whole
+// before anything is kept.
+import { createHash, randomUUID } from 'node:crypto';
+import { createWriteStream } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Transform } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { Request } from 'express';
+import { MAX_TEXT_BYTES, parseTextFile } from '#experiment';
+import { StoreUnavailable } from '#storage';
+import { HttpProblem } from '../problems/problem.js';
+import { tooLarge } from '../requests/json-body.js';
+
+export interface UploadedText {
+  path: string;
+  size: number;
+  /** hex */
+  sha256: string;
+}
+
+/** Texts are looked at one after the other: each may need its half gigabyte of memory. */
+let looking: Promise<unknown> = Promise.resolve();
+
+/** Receives the body, checks that it is text, hands it to `use`, and removes the temporary file whatever happens. */
+export async function receiveText<T>(request: Request, use: (text: UploadedText) => Promise<T>): Promise<T> {
+  if (Number(request.get('content-length') ?? 0) > MAX_TEXT_BYTES) throw tooLarge(MAX_TEXT_BYTES);
+  const folder = await mkdtemp(join(tmpdir(), 'semdistill-upload-'));
+  try {
+    const text = await writeBody(request, join(folder, randomUUID()));
+    const look = looking.then(async () => parseTextFile(await readFile(text.path)));
+    looking = look.catch(() => undefined);
+    await look;
+    return await use(text);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function writeBody(request: Request, path: string): Promise<UploadedText> {
+  const hash = createHash('sha256');
+  let size = 0;
+  const measure = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      size += chunk.length;
+      // What comes after the limit is read and dropped, so that the client gets to see the answer.
+      if (size > MAX_TEXT_BYTES) done();
+      else {
+        hash.update(chunk);
+        done(null, chunk);
+      }
+    },
+  });
+  try {
+    await pipeline(request, measure, createWriteStream(path, { mode: 0o600 }));
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    if (code === 'ENOSPC') {
+      throw new StoreUnavailable(
+        'The disk for uploads is full; free some space in the folder for temporary files.',
+        true,
+        {
+          cause: error,
+        },
+      );
+    }
+    if (code === 'ERR_STREAM_PREMATURE_CLOSE' || code === 'ECONNRESET') {
+      throw new HttpProblem(400, 'The upload was broken off; nothing was kept.');
+    }
+    throw error;
+  }
+  if (size > MAX_TEXT_BYTES) throw tooLarge(MAX_TEXT_BYTES);
+  return { path, size, sha256: hash.digest('hex') };
+}

@@ -1,0 +1,134 @@
+// OpenAPI schemas of what is stored and shown as it is: corpora, teachers, measurements (libs/experiment/records.ts).
+import { CHANNEL_PROFILES, CHANNELS, TEACHER_TRAINING_FIELDS } from '#experiment';
+import { HYPERPARAMETERS_SCHEMA, type JsonSchema } from './request-schemas.js';
+
+export const text: JsonSchema = { type: 'string' };
+export const id: JsonSchema = { type: 'string', pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$' };
+export const time: JsonSchema = { type: 'string', format: 'date-time' };
+export const count: JsonSchema = { type: 'integer', minimum: 0 };
+export const number: JsonSchema = { type: 'number' };
+export const flag: JsonSchema = { type: 'boolean' };
+export const listOf = (items: JsonSchema): JsonSchema => ({ type: 'array', items });
+export const oneOf = (...names: string[]): JsonSchema => ({ oneOf: names.map(ref) });
+export const choice = (...values: readonly string[]): JsonSchema => ({ type: 'string', enum: [...values] });
+
+export function ref(name: string): JsonSchema {
+  return { $ref: `#/components/schemas/${name}` };
+}
+
+/** An object with exactly these properties; a trailing '?' marks what may be absent. */
+export function exactly(properties: Record<string, JsonSchema>): JsonSchema {
+  const names = Object.keys(properties);
+  const required = names.filter((name) => !name.endsWith('?'));
+  return {
+    type: 'object',
+    additionalProperties: false,
+    ...(required.length > 0 ? { required } : {}),
+    properties: Object.fromEntries(names.map((name) => [name.replace(/\?$/, ''), properties[name]])),
+  };
+}
+
+const storedFile = exactly({ name: text, key: text, size: count, sha256: text, contentType: text });
+const numbers = listOf(number);
+const curve = { snrDb: numbers, bleu1: numbers, bleu2: numbers, bleu3: numbers, bleu4: numbers };
+const channel = { channel: choice(...CHANNELS), channelProfile: choice(...CHANNEL_PROFILES) };
+
+export const corpusFacts: Record<string, JsonSchema> = {
+  corpusId: id,
+  name: text,
+  source: {
+    oneOf: [
+      exactly({ kind: choice('builtin'), builtin: text, version: text }),
+      exactly({ kind: choice('text'), sha256: text, fileName: text }),
+    ],
+  },
+  options: exactly({ minWords: count, maxWords: count, minCount: count, 'topWords?': count, trainShare: number }),
+  vocabularySize: count,
+  maxTokens: count,
+  sentences: exactly({ train: count, test: count }),
+  tokens: exactly({ train: count, test: count }),
+  files: listOf(storedFile),
+  createdAt: time,
+};
+
+export const teacherFacts: Record<string, JsonSchema> = {
+  teacherId: id,
+  name: text,
+  architecture: ref('Architecture'),
+  corpusId: id,
+  origin: {
+    oneOf: [
+      exactly({ kind: choice('builtin'), builtin: text }),
+      exactly({ kind: choice('trained'), training: ref('TeacherTraining') }),
+    ],
+  },
+  parameters: ref('ParameterCounts'),
+  scores: exactly({ ...curve, ...channel, sentences: count }),
+  files: listOf(storedFile),
+  numerics: ref('Numerics'),
+  createdAt: time,
+};
+
+export const RECORD_SCHEMAS = {
+  Hyperparameters: HYPERPARAMETERS_SCHEMA,
+  EvaluationSettings: exactly({ snrDb: numbers, sentences: count }),
+  Architecture: exactly({
+    vocabularySize: count,
+    dModel: count,
+    dff: count,
+    heads: count,
+    encoderLayers: count,
+    decoderLayers: count,
+  }),
+  ParameterCounts: exactly({ total: count, core: count }),
+  Numerics: exactly({ backend: text, library: text, threads: count, device: text }),
+  BleuCurve: exactly(curve),
+  DivergenceCurve: exactly({
+    snrDb: numbers,
+    kl: numbers,
+    reverseKl: numbers,
+    jsd: numbers,
+    top1Agreement: numbers,
+    top5Overlap: numbers,
+  }),
+  Corpus: exactly(corpusFacts),
+  Teacher: exactly(teacherFacts),
+  TeacherTraining: exactly({
+    ...Object.fromEntries(Object.keys(TEACHER_TRAINING_FIELDS).map((name) => [name, number])),
+    ...channel,
+    trainSnrDb: { type: 'array', items: number, minItems: 2, maxItems: 2 },
+  }),
+  EpochMetrics: exactly({
+    epoch: count,
+    step: count,
+    trainLoss: number,
+    trainCrossEntropy: number,
+    trainDistillation: number,
+    validationLoss: number,
+    seconds: number,
+    tokensPerSecond: number,
+  }),
+  TrialEvaluation: exactly({
+    sentences: count,
+    student: ref('BleuCurve'),
+    'hybrid?': ref('BleuCurve'),
+    teacher: ref('BleuCurve'),
+    divergence: ref('DivergenceCurve'),
+    floor: ref('DivergenceCurve'),
+    ceiling: ref('DivergenceCurve'),
+  }),
+  TrialSummary: exactly({
+    trialId: id,
+    bestLoss: number,
+    bestEpoch: count,
+    finalLoss: number,
+    steps: count,
+    parameters: exactly({ teacher: ref('ParameterCounts'), student: ref('ParameterCounts') }),
+    compressionRatio: number,
+    compressionRatioCore: number,
+    evaluation: ref('TrialEvaluation'),
+    numerics: ref('Numerics'),
+    trainingSeconds: number,
+    evaluationSeconds: number,
+  }),
+} satisfies Record<string, JsonSchema>;

@@ -1,0 +1,154 @@
+// OpenAPI schemas of request bodies and queries, made from libs/experiment's table of fields, which validation reads too.
+import { applyDecorators } from '@nestjs/common';
+import { ApiQuery } from '@nestjs/swagger';
+import {
+  BUILTIN_CORPUS_FIELDS,
+  DISTILLATION_FIELDS,
+  EVALUATION_FIELDS,
+  type Field,
+  HYPERPARAMETER_FIELDS,
+  SWEEP_FIELDS,
+  TEACHER_FIELDS,
+  TEACHER_TRAINING_FIELDS,
+} from '#experiment';
+
+export interface JsonSchema {
+  [keyword: string]: unknown;
+}
+
+type Fields = Record<string, Field>;
+
+const LISTS: JsonSchema = {
+  type: 'object',
+  additionalProperties: false,
+  properties: Object.fromEntries(
+    Object.entries(HYPERPARAMETER_FIELDS).map(([name, field]) => [
+      name,
+      { type: 'array', items: valueSchema(field), minItems: 1, maxItems: 1000 },
+    ]),
+  ),
+};
+
+const SWEEP_PARTS: Record<string, JsonSchema> = {
+  base: ref('HyperparametersRequest'),
+  vary: LISTS,
+  trials: { type: 'array', items: ref('HyperparametersRequest'), minItems: 1, maxItems: SWEEP_FIELDS.trials.maxItems },
+  evaluation: ref('EvaluationRequest'),
+};
+
+export const REQUEST_SCHEMAS = {
+  HyperparametersRequest: objectOf(HYPERPARAMETER_FIELDS),
+  EvaluationRequest: objectOf(EVALUATION_FIELDS),
+  SweepRequest: objectOf(SWEEP_FIELDS, SWEEP_PARTS),
+  DistillationRequest: objectOf({ ...DISTILLATION_FIELDS, ...HYPERPARAMETER_FIELDS }, SWEEP_PARTS),
+  CorpusRequest: objectOf(BUILTIN_CORPUS_FIELDS),
+  TeacherRequest: {
+    oneOf: [
+      objectOf({ builtin: { ...TEACHER_FIELDS.builtin, required: true } }),
+      objectOf({
+        name: { ...TEACHER_FIELDS.name, required: true },
+        corpus: { ...TEACHER_FIELDS.corpus, required: true },
+        ...TEACHER_TRAINING_FIELDS,
+      }),
+    ],
+  },
+} satisfies Record<string, JsonSchema>;
+
+/** Describes each field of a table as a query parameter. */
+export function QueryFields(fields: Fields, note: string) {
+  return applyDecorators(
+    ...Object.entries(fields).map(([name, field]) =>
+      ApiQuery({
+        name,
+        description: `${meaningOf(field)} (${note})`,
+        required: false,
+        schema: valueSchema(field) as NonNullable<Parameters<typeof ApiQuery>[0]>,
+      } as Parameters<typeof ApiQuery>[0]),
+    ),
+  );
+}
+
+function ref(name: string): JsonSchema {
+  return { $ref: `#/components/schemas/${name}` };
+}
+
+function objectOf(fields: Fields, parts: Record<string, JsonSchema> = {}): JsonSchema {
+  const properties = Object.entries(fields).map(([name, field]) => [
+    name,
+    {
+      ...(parts[name] ?? valueSchema(field)),
+      description: meaningOf(field),
+      ...(field.default === undefined ? {} : { default: field.default }),
+      ...(field.example === undefined ? {} : { example: field.example }),
+    },
+  ]);
+  const required = Object.keys(fields).filter((name) => fields[name]?.required);
+  return {
+    type: 'object',
+    additionalProperties: false,
+    ...(required.length > 0 ? { required } : {}),
+    properties: Object.fromEntries(properties),
+  };
+}
+
+function meaningOf({ meaning, unit, defaultMeaning }: Field): string {
+  return `${meaning}${unit ? `, in ${unit}` : ''}${defaultMeaning ? `; default: ${defaultMeaning}` : ''}.`;
+}
+
+function valueSchema(field: Field): JsonSchema {
+  const { minItems = 0, maxItems = 0 } = field;
+  switch (field.kind) {
+    case 'integer':
+      return { type: 'integer', ...boundsOf(field) };
+    case 'number':
+      return { type: 'number', ...boundsOf(field) };
+    case 'boolean':
+      return { type: 'boolean' };
+    case 'choice':
+      return { type: 'string', enum: [...(field.choices ?? [])] };
+    case 'range':
+      return { type: 'array', items: { type: 'number', ...boundsOf(field) }, minItems: 2, maxItems: 2 };
+    case 'numbers':
+      return { type: 'array', items: { type: 'number', ...boundsOf(field) }, minItems, maxItems, uniqueItems: true };
+    case 'name':
+      return { type: 'string', pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$' };
+    case 'text':
+      return { type: 'string', minLength: 1, maxLength: field.maxLength ?? 200 };
+    case 'object':
+      return { type: 'object' };
+    case 'list':
+      return { type: 'array', items: { type: 'object' }, minItems, maxItems };
+    case 'seeds': {
+      const list = {
+        type: 'array',
+        items: { type: 'integer', ...boundsOf(field) },
+        minItems: 1,
+        maxItems,
+        uniqueItems: true,
+      };
+      return { oneOf: [{ type: 'integer', minimum: 1, maximum: maxItems }, list] };
+    }
+  }
+}
+
+function boundsOf({ minimum, maximum, exclusiveMinimum, exclusiveMaximum }: Field): JsonSchema {
+  return {
+    ...(minimum === undefined ? {} : { [exclusiveMinimum ? 'exclusiveMinimum' : 'minimum']: minimum }),
+    ...(maximum === undefined ? {} : { [exclusiveMaximum ? 'exclusiveMaximum' : 'maximum']: maximum }),
+  };
+}
+
+/** What a stored trial holds: the same fields, complete. */
+export const HYPERPARAMETERS_SCHEMA: JsonSchema = {
+  type: 'object',
+  additionalProperties: false,
+  required: Object.keys(HYPERPARAMETER_FIELDS).filter(
+    (name) => !['studentDModel', 'studentDff', 'sentencesPerEpoch'].includes(name),
+  ),
+  properties: Object.fromEntries(
+    Object.entries(HYPERPARAMETER_FIELDS as Fields).map(([name, field]) => [
+      name,
+      { ...valueSchema(field), description: meaningOf(field) },
+    ]),
+  ),
+};

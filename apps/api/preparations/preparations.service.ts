@@ -1,0 +1,111 @@
+// Corpora and teachers being made: started once for equal requests, shown from the record with Redis' progress beside it.
+import { Inject, Injectable } from '@nestjs/common';
+import { NotFound, type PreparationRecord, type PreparationRequest, preparationIdOf } from '#experiment';
+import type { RedisFleet } from '#queue';
+import { keys, type ObjectStore, putJsonIfAbsent } from '#storage';
+import { FLEET, OWNER, STORE } from '../connections.js';
+import { LiveService } from '../records/live.service.js';
+import { mapLimited } from '../records/map-limited.js';
+import { RecordsService } from '../records/records.service.js';
+import type { PreparationView, UnreadyItem } from './preparation-view.js';
+
+@Injectable()
+export class PreparationsService {
+  constructor(
+    @Inject(STORE) private readonly store: ObjectStore,
+    @Inject(FLEET) private readonly fleet: RedisFleet,
+    private readonly records: RecordsService,
+    private readonly live: LiveService,
+  ) {}
+
+  async get(preparationId: string): Promise<PreparationView> {
+    const record = await this.records.preparation(preparationId);
+    if (record === undefined) throw new NotFound(`There is no preparation ${JSON.stringify(preparationId)}.`);
+    return this.view(record);
+  }
+
+  /** Whether this has been made already, so that nothing needs to be done (or even uploaded). */
+  async completed(request: PreparationRequest): Promise<PreparationView | undefined> {
+    const record = await this.records.preparation(preparationIdOf(request));
+    if (record === undefined) return undefined;
+    const view = await this.view(record);
+    return view.status === 'completed' ? view : undefined;
+  }
+
+  /** Writes the preparation, then tells the workers. A preparation that failed is tried afresh. */
+  async start(request: PreparationRequest): Promise<PreparationView> {
+    const preparationId = preparationIdOf(request);
+    const record: PreparationRecord = {
+      preparationId,
+      request,
+      owner: OWNER,
+      createdAt: new Date().toISOString(),
+    };
+    await putJsonIfAbsent(this.store, keys.preparation(preparationId), record);
+    const result = await this.records.preparationResult(preparationId);
+    // What failed may have failed for a reason that is gone (a download, a full disk). Should someone else have made it
+    // between the reading and the deleting, it is made once more: the same bytes under the same id.
+    if (result?.status === 'failed') await this.store.delete(keys.preparationResult(preparationId));
+    if (result?.status !== 'completed') {
+      await this.live.bestEffort(() => this.fleet.enqueue([{ kind: 'preparation', preparationId, owner: OWNER }]));
+    }
+    return this.get(preparationId);
+  }
+
+  /** The latest preparation of this kind and name that has not been completed. */
+  async unfinished(kind: 'corpus' | 'teacher', name: string): Promise<PreparationView | undefined> {
+    const views = await this.list(kind);
+    return views
+      .filter((view) => view.name === name && view.status !== 'completed')
+      .sort((a, b) => b.createdAt.localeCompare(a.createdAt))[0];
+  }
+
+  /** What is being made or has failed, and built-ins nobody has asked for; without the names that `isReady`. */
+  async unready(
+    kind: 'corpus' | 'teacher',
+    builtins: readonly string[],
+    isReady: (name: string) => Promise<boolean>,
+  ): Promise<UnreadyItem[]> {
+    const unfinished: UnreadyItem[] = [];
+    for (const { status, ...view } of await this.list(kind)) {
+      if (status !== 'completed' && !(await isReady(view.name))) unfinished.push({ state: status, ...view });
+    }
+    const available: UnreadyItem[] = [];
+    for (const name of builtins) {
+      if (unfinished.some((item) => item.name === name) || (await isReady(name))) continue;
+      available.push({ state: 'available', name, builtin: name });
+    }
+    return [...available, ...unfinished];
+  }
+
+  /** All preparations of a kind that have not been completed. */
+  private async list(kind: 'corpus' | 'teacher'): Promise<PreparationView[]> {
+    const ids: string[] = [];
+    for await (const id of this.records.ids(keys.preparations(), 'preparation.json')) ids.push(id);
+    const views = await mapLimited(ids, async (id) => {
+      const record = await this.records.preparation(id);
+      return record?.request.kind === kind ? this.view(record) : undefined;
+    });
+    return views.filter((view) => view !== undefined && view.status !== 'completed') as PreparationView[];
+  }
+
+  private async view(record: PreparationRecord): Promise<PreparationView> {
+    const { preparationId, request, createdAt } = record;
+    const facts = { preparationId, kind: request.kind, name: request.name, createdAt };
+    const result = await this.records.preparationResult(preparationId);
+    if (result !== undefined) {
+      const { status, failure, corpusId, teacherId, finishedAt } = result;
+      return {
+        ...facts,
+        status,
+        finishedAt,
+        ...(failure ? { failure } : {}),
+        ...(corpusId ? { corpusId } : {}),
+        ...(teacherId ? { teacherId } : {}),
+      };
+    }
+    const progress = (await this.live.preparations([preparationId]))?.get(preparationId);
+    if (progress === undefined) return { ...facts, status: 'queued' };
+    return { ...facts, status: 'running', progress: { fraction: progress.fraction, message: progress.message } };
+  }
+}

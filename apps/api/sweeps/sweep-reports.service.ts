@@ -1,0 +1,54 @@
+// A settled sweep's report files: which one a client wants, by suffix or by Accept, and its bytes.
+import { Inject, Injectable } from '@nestjs/common';
+import type { Request } from 'express';
+import { NotFound, NotReady, type StoredFile } from '#experiment';
+import type { ObjectStore } from '#storage';
+import { STORE } from '../connections.js';
+import { HttpProblem } from '../problems/problem.js';
+import { RecordsService } from '../records/records.service.js';
+
+/** In the order of preference when a client accepts anything. */
+const FORMATS = { json: 'application/json', html: 'text/html', md: 'text/markdown', csv: 'text/csv' } as const;
+export const REPORT_SUFFIXES = Object.keys(FORMATS);
+
+@Injectable()
+export class SweepReportsService {
+  constructor(
+    @Inject(STORE) private readonly store: ObjectStore,
+    private readonly records: RecordsService,
+  ) {}
+
+  /** The report in the format named by suffix, else the one the client accepts. */
+  async report(sweepId: string, request: Request, suffix?: string): Promise<{ file: StoredFile; bytes: Buffer }> {
+    return this.file(sweepId, `report.${suffix ?? acceptedFormat(request)}`);
+  }
+
+  /** A report file by name (a chart, say). */
+  async file(sweepId: string, name: string): Promise<{ file: StoredFile; bytes: Buffer }> {
+    const sweep = await this.records.sweep(sweepId);
+    if (sweep === undefined) throw new NotFound(`There is no sweep ${JSON.stringify(sweepId)}.`);
+    const settled = await this.records.settled(sweepId);
+    if (settled === undefined) {
+      throw new NotReady(
+        `Sweep ${sweepId} has no report yet; GET /v1/sweeps/${sweepId} tells how far it is, /v1/sweeps/${sweepId}/events when it is done.`,
+      );
+    }
+    const file = settled.reportFiles.find((candidate) => candidate.name === name);
+    if (file === undefined) {
+      const names = settled.reportFiles.map((candidate) => candidate.name).join(', ');
+      throw new NotFound(
+        names === ''
+          ? `Sweep ${sweepId} ended as ${settled.status} without a completed trial, so there is no report.`
+          : `Sweep ${sweepId} has no report file ${JSON.stringify(name)}; it has: ${names}.`,
+      );
+    }
+    return { file, bytes: await this.store.get(file.key) };
+  }
+}
+
+function acceptedFormat(request: Request): string {
+  const found = request.accepts(Object.values(FORMATS));
+  const suffix = REPORT_SUFFIXES.find((name) => FORMATS[name as keyof typeof FORMATS] === found);
+  if (suffix !== undefined) return suffix;
+  throw new HttpProblem(406, `The report is there as ${Object.values(FORMATS).join(', ')}.`);
+}

@@ -1,0 +1,64 @@
+// How a sweep is shown: what was asked, the state of its trials, and where the report is.
+import type {
+  Hyperparameters,
+  SettledRecord,
+  SweepRecord,
+  SweepStatus,
+  TrialRole,
+  TrialStatus,
+  Warning,
+} from '#experiment';
+import type { TrialView } from '../trials/trial-view.js';
+
+export type TrialCounts = Record<Exclude<TrialStatus, 'pruned'>, number>;
+
+export interface SweepLinks {
+  self: string;
+  report: string;
+  events: string;
+}
+
+/** A sweep in a list. */
+export interface SweepListItem {
+  sweepId: string;
+  name: string;
+  owner: string;
+  kind: SweepRecord['kind'];
+  status: SweepStatus;
+  counts: TrialCounts;
+  teacherId: string;
+  corpusId: string;
+  warnings: Warning[];
+  createdAt: string;
+  settledAt?: string;
+  /** False when Redis did not answer: the state of open trials is then the record's alone. */
+  live: boolean;
+  links: SweepLinks;
+}
+
+export interface SweepView extends SweepListItem {
+  request: unknown;
+  reportFiles: Omit<SettledRecord['reportFiles'][number], 'key'>[];
+  trials: TrialView[];
+}
+
+/** The answer to POST /v1/sweeps. With dryRun nothing is stored and there is no sweep to link to. */
+export interface SweepSubmission {
+  sweepId?: string;
+  name: string;
+  status: SweepStatus | 'planned';
+  trials: { trialId: string; role: TrialRole; hyperparameters: Hyperparameters }[];
+  /** How many groups the trials are trained in. */
+  bundles: number;
+  /** Trials that had been trained before. */
+  reused: number;
+  warnings: Warning[];
+  links?: SweepLinks;
+}
+
+export interface DistillationSubmission {
+  trialId: string;
+  sweepId: string;
+  status: TrialStatus;
+  warnings: Warning[];
+}

@@ -1,0 +1,219 @@
+// /v1/sweeps: sets of trials, their progress and their report.
+import { Controller, Get, Headers, HttpCode, Param, Post, Query, Req, Res } from '@nestjs/common';
+import type { Request, Response } from 'express';
+import { parseSweepRequest, type StoredFile, type SweepRequest } from '#experiment';
+import { EventStreamsService } from '../events/event-streams.service.js';
+import {
+  Answers,
+  AnswersEvents,
+  IdempotencyKey,
+  Operation,
+  Paged,
+  PathId,
+  Problems,
+  QueryText,
+  Takes,
+} from '../openapi/decorators.js';
+import { mapLimited } from '../records/map-limited.js';
+import { type Page, RecordsService } from '../records/records.service.js';
+import { JsonBody, ParsePipe } from '../requests/json-body.js';
+import { QueryReader, refuseQuery } from '../requests/query.js';
+import { REPORT_POLICY } from '../requests/security-headers.js';
+import { trialIdIn } from '../trials/trials.controller.js';
+import { REPORT_SUFFIXES, SweepReportsService } from './sweep-reports.service.js';
+import { parseIdempotencyKey, SweepSubmissionService } from './sweep-submission.service.js';
+import type { SweepListItem, SweepSubmission, SweepView } from './sweep-view.js';
+import { SweepsService } from './sweeps.service.js';
+
+const OVER: readonly string[] = ['completed', 'completed_with_failures', 'failed', 'cancelled'];
+
+@Controller({ path: 'sweeps', version: '1' })
+export class SweepsController {
+  constructor(
+    private readonly sweeps: SweepsService,
+    private readonly submissions: SweepSubmissionService,
+    private readonly reports: SweepReportsService,
+    private readonly records: RecordsService,
+    private readonly streams: EventStreamsService,
+  ) {}
+
+  @Post()
+  @HttpCode(202)
+  @Operation({
+    tag: 'sweeps',
+    summary: 'Start a sweep',
+    description:
+      'Trains a student per setting and seed. Trials that have been trained before are reused. With dryRun=true the plan and its warnings are given and nothing is stored.',
+  })
+  @Takes('SweepRequest', {
+    teacher: 'demo',
+    vary: { temperature: [1, 2, 4, 8] },
+    base: { distillWeight: 0.7 },
+    seeds: 3,
+  })
+  @QueryText('dryRun', 'Only plan', { choices: ['true', 'false'] })
+  @IdempotencyKey()
+  @Answers(202, 'The sweep is stored and will be carried out', 'SweepSubmission')
+  @Answers(200, 'The plan (dryRun)', 'SweepSubmission')
+  @Problems(400, 401, 404, 409, 413, 415, 503)
+  async submit(
+    @JsonBody(new ParsePipe(parseSweepRequest)) request: SweepRequest,
+    @Query() query: object,
+    @Headers('idempotency-key') idempotencyKey: string | undefined,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<SweepSubmission> {
+    const reader = new QueryReader(query, ['dryRun']);
+    const isDryRun = reader.choice('dryRun', ['true', 'false']) === 'true';
+    reader.done();
+    const key = parseIdempotencyKey(idempotencyKey);
+    if (isDryRun) {
+      response.status(200);
+      return this.planned(request);
+    }
+    const sweep = await this.submissions.submit(request, { kind: 'sweep', idempotencyKey: key });
+    const { sweepId, name, warnings, bundles } = sweep;
+    const [{ status }, reused, trials] = await Promise.all([
+      this.sweeps.get(sweepId),
+      this.submissions.countReused(sweep),
+      mapLimited(sweep.trials, async ({ trialId, role }) => {
+        const record = await this.records.trial(trialId);
+        if (record === undefined) throw new Error(`the record of trial ${trialId} is missing`);
+        return { trialId, role, hyperparameters: record.spec.hyperparameters };
+      }),
+    ]);
+    const links = this.sweeps.linksTo(sweepId);
+    response.setHeader('Location', links.self);
+    return { sweepId, name, status, trials, bundles: bundles.length, reused, warnings, links };
+  }
+
+  private async planned(request: SweepRequest): Promise<SweepSubmission> {
+    const { trials, bundles, warnings } = await this.submissions.plan(request);
+    return {
+      name: request.name,
+      status: 'planned',
+      trials: trials.map(({ trialId, role, spec }) => ({ trialId, role, hyperparameters: spec.hyperparameters })),
+      bundles: bundles.length,
+      reused: await this.submissions.countTrained(trials),
+      warnings,
+    };
+  }
+
+  @Get()
+  @Operation({ tag: 'sweeps', summary: 'List sweeps' })
+  @Paged()
+  @Answers(200, 'A page of sweeps in the order of their ids', 'SweepPage')
+  @Problems(400, 401, 503)
+  list(@Query() query: object): Promise<Page<SweepListItem>> {
+    const reader = new QueryReader(query, ['limit', 'cursor']);
+    const page = reader.page();
+    reader.done();
+    return this.sweeps.list(page);
+  }
+
+  @Get(':sweepId')
+  @Operation({ tag: 'sweeps', summary: 'One sweep with its trials' })
+  @PathId('sweepId', 'From the answer to POST /v1/sweeps')
+  @Answers(200, 'The sweep', 'Sweep')
+  @Problems(400, 401, 404, 503)
+  get(@Param('sweepId') sweepId: string, @Query() query: object): Promise<SweepView> {
+    refuseQuery(query);
+    return this.sweeps.get(sweepId);
+  }
+
+  @Post(':sweepId/cancel')
+  @HttpCode(202)
+  @Operation({
+    tag: 'sweeps',
+    summary: 'Cancel a sweep',
+    description: 'Stops its trials, except those that another open sweep asks for too. What is finished stays.',
+  })
+  @PathId('sweepId', 'From the answer to POST /v1/sweeps')
+  @Answers(202, 'The sweep, cancelled', 'Sweep')
+  @Problems(400, 401, 404, 409, 503)
+  cancel(@Param('sweepId') sweepId: string, @Query() query: object): Promise<SweepView> {
+    refuseQuery(query);
+    return this.sweeps.cancel(sweepId);
+  }
+
+  @Get(':sweepId/events')
+  @Operation({
+    tag: 'sweeps',
+    summary: 'Follow a sweep',
+    description:
+      'Server-sent events: `sweep` with the state first and last, between them `trial-progress`, `trial-epoch`, `trial-ended` and `sweep-settled`. The stream ends when the sweep is settled.',
+  })
+  @PathId('sweepId', 'From the answer to POST /v1/sweeps')
+  @AnswersEvents('The stream')
+  @Problems(400, 401, 404, 503)
+  async events(
+    @Param('sweepId') sweepId: string,
+    @Query() query: object,
+    @Req() request: Request,
+    @Res() response: Response,
+  ): Promise<void> {
+    refuseQuery(query);
+    const trialIds = new Set((await this.records.sweep(sweepId))?.trials.map(({ trialId }) => trialId));
+    await this.streams.send(request, response, {
+      name: 'sweep',
+      state: () => this.sweeps.get(sweepId),
+      // A cancelled sweep is over when it is settled, too: its running trials take a moment to stop.
+      isOver: ({ status, settledAt }) => OVER.includes(status) && settledAt !== undefined,
+      concerns: (event) =>
+        event.type === 'sweep-settled' ? event.sweepId === sweepId : trialIds.has(trialIdIn(event) ?? ''),
+      ends: (event) => event.type === 'sweep-settled',
+    });
+  }
+
+  @Get(':sweepId/report')
+  @Operation({ tag: 'sweeps', summary: 'The comparison report, in the format of the Accept header' })
+  @PathId('sweepId', 'From the answer to POST /v1/sweeps')
+  @Answers(200, 'The report as JSON, HTML, Markdown or CSV', 'Report')
+  @Problems(400, 401, 404, 406, 409, 503)
+  async report(@Param('sweepId') sweepId: string, @Req() request: Request, @Res() response: Response): Promise<void> {
+    refuseQuery(request.query);
+    response.vary('Accept');
+    sendFile(response, await this.reports.report(sweepId, request));
+  }
+
+  @Get(':sweepId/report.:format')
+  @Operation({ tag: 'sweeps', summary: 'The comparison report in a named format' })
+  @PathId('sweepId', 'From the answer to POST /v1/sweeps')
+  @PathId('format', REPORT_SUFFIXES.join(', '))
+  @Answers(200, 'The report', 'Report')
+  @Problems(400, 401, 404, 409, 503)
+  async reportAs(
+    @Param('sweepId') sweepId: string,
+    @Param('format') format: string,
+    @Req() request: Request,
+    @Res() response: Response,
+  ): Promise<void> {
+    refuseQuery(request.query);
+    sendFile(response, await this.reports.report(sweepId, request, format));
+  }
+
+  @Get(':sweepId/report/:name')
+  @Operation({ tag: 'sweeps', summary: 'A file of the report by name, such as a chart' })
+  @PathId('sweepId', 'From the answer to POST /v1/sweeps')
+  @PathId('name', 'As listed in reportFiles of the sweep')
+  @Answers(200, 'The file', 'binary')
+  @Problems(400, 401, 404, 409, 503)
+  async reportFile(
+    @Param('sweepId') sweepId: string,
+    @Param('name') name: string,
+    @Req() request: Request,
+    @Res() response: Response,
+  ): Promise<void> {
+    refuseQuery(request.query);
+    sendFile(response, await this.reports.file(sweepId, name));
+  }
+}
+
+function sendFile(response: Response, { file, bytes }: { file: StoredFile; bytes: Buffer }): void {
+  response.set({
+    'Content-Type': file.contentType,
+    'Content-Security-Policy': REPORT_POLICY,
+    'Cache-Control': 'private, no-cache',
+    ETag: `"${file.sha256}"`,
+  });
+  response.send(bytes);
+}

@@ -1,0 +1,109 @@
+// Teachers: found by id or name, listed, and asked for (a built-in one, or one trained on a corpus).
+import { Injectable } from '@nestjs/common';
+import { BUILTIN_TEACHERS, NotFound, NotReady, type TeacherRecord, type TeacherRequest } from '#experiment';
+import { keys } from '#storage';
+import { CorporaService } from '../corpora/corpora.service.js';
+import type { PreparationView, UnreadyItem } from '../preparations/preparation-view.js';
+import { PreparationsService } from '../preparations/preparations.service.js';
+import { LiveService } from '../records/live.service.js';
+import { mapLimited } from '../records/map-limited.js';
+import { namesOrNone } from '../records/names.js';
+import { type Page, RecordsService } from '../records/records.service.js';
+import type { PageRequest } from '../requests/query.js';
+
+export type TeacherListItem = ({ state: 'ready' } & TeacherRecord) | UnreadyItem;
+
+/** Names listed in a "there is no such" sentence. */
+const NAMES_SHOWN = 20;
+
+@Injectable()
+export class TeachersService {
+  constructor(
+    private readonly records: RecordsService,
+    private readonly preparations: PreparationsService,
+    private readonly corpora: CorporaService,
+    private readonly live: LiveService,
+  ) {}
+
+  async start(request: TeacherRequest): Promise<PreparationView> {
+    if (request.kind === 'builtin') {
+      const { builtin } = request;
+      return this.prepare({ kind: 'teacher', name: builtin, builtin });
+    }
+    const { name, corpus, training } = request;
+    const { corpusId } = await this.corpora.resolve(corpus);
+    return this.prepare({ kind: 'teacher', name, corpusId, training });
+  }
+
+  private async prepare(request: Parameters<PreparationsService['start']>[0]): Promise<PreparationView> {
+    const made = await this.preparations.completed(request);
+    if (made !== undefined) return made;
+    await this.live.requireFleet();
+    return this.preparations.start(request);
+  }
+
+  /** Teachers in the order of their ids; the first page begins with those that are not ready. */
+  async list(page: PageRequest): Promise<Page<TeacherListItem>> {
+    const isReady = async (name: string) => (await this.find(name)) !== undefined;
+    const unready =
+      page.cursor === undefined ? await this.preparations.unready('teacher', BUILTIN_TEACHERS, isReady) : [];
+    const ready = await this.ready(page);
+    return { ...ready, items: [...unready, ...ready.items] };
+  }
+
+  /** The teacher, or how far it has come. */
+  async get(idOrName: string): Promise<TeacherRecord | PreparationView> {
+    const teacher = await this.find(idOrName);
+    if (teacher !== undefined) return teacher;
+    const preparation = await this.preparations.unfinished('teacher', idOrName);
+    if (preparation !== undefined) return preparation;
+    throw await this.notFound(idOrName);
+  }
+
+  /** The teacher by id or name. Throws NotReady while it is being made and NotFound with what there is. */
+  async resolve(idOrName: string): Promise<TeacherRecord> {
+    const teacher = await this.find(idOrName);
+    if (teacher !== undefined) return teacher;
+    const preparation = await this.preparations.unfinished('teacher', idOrName);
+    if (preparation?.status === 'failed') {
+      throw new NotReady(
+        `Teacher ${JSON.stringify(idOrName)} could not be made: ${preparation.failure?.reason ?? 'no reason is known'}. Ask for it again with POST /v1/teachers.`,
+      );
+    }
+    if (preparation !== undefined) {
+      const done = preparation.progress ? ` (${Math.round(preparation.progress.fraction * 100)} %)` : '';
+      throw new NotReady(
+        `Teacher ${JSON.stringify(idOrName)} is still being made${done}; GET /v1/preparations/${preparation.preparationId} tells when it is ready.`,
+      );
+    }
+    throw await this.notFound(idOrName);
+  }
+
+  private async find(idOrName: string): Promise<TeacherRecord | undefined> {
+    const named = await this.records.teacherIdNamed(idOrName);
+    return (named === undefined ? undefined : await this.records.teacher(named)) ?? this.records.teacher(idOrName);
+  }
+
+  private ready(page: PageRequest): Promise<Page<{ state: 'ready' } & TeacherRecord>> {
+    return this.records.page(keys.teachers(), 'teacher.json', page, (ids) =>
+      mapLimited(ids, async (id) => {
+        const record = await this.records.teacher(id);
+        return record && { state: 'ready' as const, ...record };
+      }),
+    );
+  }
+
+  private async notFound(idOrName: string): Promise<NotFound> {
+    const name = JSON.stringify(idOrName);
+    if (BUILTIN_TEACHERS.some((builtin) => builtin === idOrName)) {
+      return new NotFound(
+        `Teacher ${name} has not been made yet; POST /v1/teachers with {"builtin": ${name}} makes it.`,
+      );
+    }
+    const { items } = await this.ready({ limit: NAMES_SHOWN });
+    const names = namesOrNone(items.map((teacher) => teacher.name));
+    return new NotFound(
+      `There is no teacher ${name}; there are: ${names}. POST /v1/teachers makes one, built in: ${BUILTIN_TEACHERS.join(', ')}.`,
+    );
+  }
+}

@@ -1,0 +1,193 @@
+// Trials: their state from the record first (a result is the truth), then from what workers report.
+import { Inject, Injectable } from '@nestjs/common';
+import {
+  InvalidRequest,
+  type LiveTrial,
+  NotFound,
+  NotReady,
+  type SweepTrial,
+  type TrialRecord,
+  type TrialResult,
+  type TrialStatus,
+} from '#experiment';
+import { keys, type ObjectStore } from '#storage';
+import { STORE } from '../connections.js';
+import { LiveService } from '../records/live.service.js';
+import { mapLimited } from '../records/map-limited.js';
+import { type Page, RecordsService } from '../records/records.service.js';
+import type { PageRequest } from '../requests/query.js';
+import type { ArtifactView, TrialMetricsView, TrialView } from './trial-view.js';
+
+/** A running trial reports every second; silent for this long, its worker is lost and another one takes over. */
+const SILENT_MS = 30_000;
+const URL_EXPIRY_SECONDS = 3600;
+
+interface ShownTrial {
+  trialId: string;
+  role?: SweepTrial['role'];
+}
+
+/** What the record says of a trial. */
+interface Recorded extends ShownTrial {
+  record: TrialRecord;
+  result?: TrialResult;
+  isCancelled: boolean;
+}
+
+@Injectable()
+export class TrialsService {
+  constructor(
+    @Inject(STORE) private readonly store: ObjectStore,
+    private readonly records: RecordsService,
+    private readonly live: LiveService,
+  ) {}
+
+  async get(trialId: string): Promise<TrialView> {
+    const recorded = await this.recorded({ trialId });
+    if (recorded === undefined) throw new NotFound(`There is no trial ${JSON.stringify(trialId)}.`);
+    const [view] = await this.withLive([recorded]);
+    return view as TrialView;
+  }
+
+  /** Views of these trials in their order. */
+  async views(trials: ShownTrial[]): Promise<TrialView[]> {
+    const recorded = await mapLimited(trials, async (trial) => {
+      const found = await this.recorded(trial);
+      // Trials are written before what names them, and never deleted.
+      if (found === undefined) throw new Error(`the record of trial ${trial.trialId} is missing`);
+      return found;
+    });
+    return this.withLive(recorded);
+  }
+
+  /** All trials in the order of their ids, or those of one sweep in its order. */
+  async list(filter: { status?: TrialStatus; sweep?: string }, page: PageRequest): Promise<Page<TrialView>> {
+    const matches = (view: TrialView) => filter.status === undefined || view.status === filter.status;
+    if (filter.sweep !== undefined) return this.listOfSweep(filter.sweep, page, matches);
+    return this.records.page(keys.trials(), 'trial.json', page, async (trialIds) => {
+      const views = await this.views(trialIds.map((trialId) => ({ trialId })));
+      return views.map((view) => (matches(view) ? view : undefined));
+    });
+  }
+
+  async metrics(trialId: string): Promise<TrialMetricsView> {
+    const { record, result } = await this.existing(trialId);
+    if (result?.summary !== undefined) return { trialId, live: true, epochs: result.summary.epochs };
+    const epochs = await this.live.epochs(record.trialId);
+    return { trialId, live: epochs !== undefined, epochs: epochs ?? [] };
+  }
+
+  async artifacts(trialId: string): Promise<{ items: ArtifactView[] }> {
+    const { result } = await this.existing(trialId);
+    return { items: artifactsOf(result) };
+  }
+
+  /** Where the artifact can be fetched without the API key, for an hour. The name may leave out its extension. */
+  async artifactUrl(trialId: string, name: string): Promise<string> {
+    const { result } = await this.existing(trialId);
+    if (result === undefined) {
+      throw new NotReady(`Trial ${trialId} has not ended yet; its artifacts are there when it has.`);
+    }
+    const file =
+      result.artifacts.find((artifact) => artifact.name === name) ??
+      result.artifacts.find((artifact) => artifact.name.replace(/\.[^.]+$/, '') === name);
+    if (file === undefined) {
+      const names = result.artifacts.map((artifact) => artifact.name).join(', ') || 'none';
+      throw new NotFound(`Trial ${trialId} has no artifact ${JSON.stringify(name)}; it has: ${names}.`);
+    }
+    const url = await this.store.presign(file.key, { expirySeconds: URL_EXPIRY_SECONDS, fileName: file.name });
+    if (url === undefined) throw new Error(`the store gives no URL for ${file.key}`);
+    return url;
+  }
+
+  private async listOfSweep(
+    sweepId: string,
+    page: PageRequest,
+    matches: (view: TrialView) => boolean,
+  ): Promise<Page<TrialView>> {
+    const sweep = await this.records.sweep(sweepId);
+    if (sweep === undefined) throw new NotFound(`There is no sweep ${JSON.stringify(sweepId)}.`);
+    const start = page.cursor === undefined ? 0 : indexIn(page.cursor);
+    const items: TrialView[] = [];
+    for (let at = start; at < sweep.trials.length; ) {
+      const step = sweep.trials.slice(at, at + page.limit);
+      for (const [index, view] of (await this.views(step)).entries()) {
+        if (!matches(view)) continue;
+        if (items.length === page.limit) return { items, nextCursor: cursorAt(at + index) };
+        items.push(view);
+      }
+      at += step.length;
+      if (items.length === page.limit && at < sweep.trials.length) return { items, nextCursor: cursorAt(at) };
+    }
+    return { items };
+  }
+
+  private async existing(trialId: string): Promise<Recorded> {
+    const recorded = await this.recorded({ trialId });
+    if (recorded === undefined) throw new NotFound(`There is no trial ${JSON.stringify(trialId)}.`);
+    return recorded;
+  }
+
+  private async recorded({ trialId, role }: ShownTrial): Promise<Recorded | undefined> {
+    const record = await this.records.trial(trialId);
+    if (record === undefined) return undefined;
+    const result = await this.records.trialResult(trialId);
+    const isCancelled = result === undefined && (await this.records.isCancelledTrial(trialId));
+    return { trialId, record, isCancelled, ...(role ? { role } : {}), ...(result ? { result } : {}) };
+  }
+
+  private async withLive(trials: Recorded[]): Promise<TrialView[]> {
+    const open = trials.filter(({ result, isCancelled }) => result === undefined && !isCancelled);
+    const live = await this.live.trials(open.map(({ trialId }) => trialId));
+    return trials.map((trial) => viewOf(trial, live?.get(trial.trialId), live !== undefined));
+  }
+}
+
+function viewOf(recorded: Recorded, progress: LiveTrial | undefined, isLive: boolean): TrialView {
+  const { trialId, role, record, result } = recorded;
+  const { hyperparameters, evaluation, teacherId, corpusId } = record.spec;
+  const shown = result === undefined && !recorded.isCancelled ? progress : undefined;
+  const attempts = /^(\d+)-/.exec(result?.fence ?? '')?.[1];
+  return {
+    trialId,
+    status: statusOf(recorded, shown),
+    ...(role ? { role } : {}),
+    hyperparameters,
+    evaluation,
+    teacherId,
+    corpusId,
+    live: isLive,
+    ...(shown ? { progress: shown } : {}),
+    ...(result?.summary ? { summary: withoutEpochs(result.summary) } : {}),
+    ...(result?.failure ? { failure: result.failure } : {}),
+    ...(attempts ? { attempts: Number(attempts) } : {}),
+    ...(result ? { worker: result.worker, startedAt: result.startedAt, finishedAt: result.finishedAt } : {}),
+    artifacts: artifactsOf(result),
+    createdAt: record.createdAt,
+  };
+}
+
+function statusOf({ result, isCancelled }: Recorded, progress: LiveTrial | undefined): TrialStatus {
+  if (result !== undefined) return result.status;
+  if (isCancelled) return 'cancelled';
+  if (progress === undefined || progress.phase === 'waiting') return 'queued';
+  return Date.now() - Date.parse(progress.updatedAt) > SILENT_MS ? 'recovering' : 'running';
+}
+
+function withoutEpochs({ epochs: _epochs, ...summary }: NonNullable<TrialResult['summary']>): TrialView['summary'] {
+  return summary;
+}
+
+function artifactsOf(result: TrialResult | undefined): ArtifactView[] {
+  return (result?.artifacts ?? []).map(({ name, size, sha256, contentType }) => ({ name, size, sha256, contentType }));
+}
+
+function cursorAt(index: number): string {
+  return Buffer.from(`trial ${index}`).toString('base64url');
+}
+
+function indexIn(cursor: string): number {
+  const index = /^trial (\d{1,9})$/.exec(Buffer.from(cursor, 'base64url').toString('utf8'))?.[1];
+  if (index !== undefined) return Number(index);
+  throw new InvalidRequest([{ path: 'cursor', message: 'not a cursor of this list; use nextCursor of the last page' }]);
+}

@@ -1,0 +1,166 @@
+// The commands and flags of `semdistill`: which there are and which function each calls.
+import { Command, CommanderError, Option } from 'commander';
+import { BUILTIN_CORPORA, BUILTIN_TEACHERS } from '#experiment';
+import { openClient } from './connection.js';
+import type { Context } from './context.js';
+import { demo } from './demo.js';
+import { pull } from './pull.js';
+import {
+  addCorpus,
+  cancel,
+  listCorpora,
+  listTeachers,
+  makeBuiltinCorpus,
+  report,
+  status,
+  trainTeacher,
+} from './queries.js';
+import { addHyperparameterFlags, addSweepFlags, addTeacherTrainingFlags } from './request-flags.js';
+import { distill, sweep, watchSweep } from './sweep.js';
+import type { Texts } from './texts.js';
+import { up } from './up.js';
+
+export interface GlobalFlags {
+  server?: string;
+  key?: string;
+  json?: boolean;
+}
+
+export interface ProgramOptions {
+  texts: Texts;
+  version: string;
+  /** The context of one run, made when its flags are known. */
+  contextFor: (flags: GlobalFlags) => Context;
+  writeOut: (text: string) => void;
+  writeErr: (text: string) => void;
+}
+
+export function buildProgram({ texts, version, contextFor, writeOut, writeErr }: ProgramOptions): Command {
+  const program = new Command('semdistill');
+  const output = { writeOut, writeErr, outputError: (text: string) => writeErr(texts.commanderSays(text)) };
+  program
+    .exitOverride()
+    .configureOutput(output)
+    .description(texts.about)
+    .version(version, '-V, --version', texts.helpVersion)
+    .helpOption('-h, --help', texts.helpHelp);
+  program.helpCommand('help [command]', texts.helpHelp).addHelpText('after', `\n${texts.helpExamples}`);
+  const add = (parent: Command, name: string, about: string) => {
+    const command = parent
+      .command(name)
+      .description(about)
+      .exitOverride()
+      .configureOutput(output)
+      .helpOption('-h, --help', texts.helpHelp);
+    return command.option('--language <en|zh>', texts.helpLanguage).option('--json', texts.helpJson);
+  };
+  const addRemote = (parent: Command, name: string, about: string) =>
+    add(parent, name, about).option('--server <url>', texts.helpServer).option('--key <key>', texts.helpKey);
+  program.addOption(new Option('--language <en|zh>', texts.helpLanguage));
+  addFleetCommands(program, texts, contextFor, add);
+  addTrainingCommands(program, texts, contextFor, addRemote);
+  addQueryCommands(program, texts, contextFor, addRemote);
+  return program;
+}
+
+type Add = (parent: Command, name: string, about: string) => Command;
+type ContextFor = ProgramOptions['contextFor'];
+
+function addFleetCommands(program: Command, texts: Texts, contextFor: ContextFor, add: Add): void {
+  add(program, 'up', texts.helpUp)
+    .option('--workers <n>', texts.helpWorkers)
+    .option('--port <n>', texts.helpPort)
+    .option('--state <folder>', texts.helpState)
+    .action((flags) => up(contextFor(flags), flags));
+  add(program, 'demo', texts.helpDemo)
+    .option('--keep', texts.helpKeep)
+    .option('--state <folder>', texts.helpState)
+    .action((flags) => demo(contextFor(flags), flags));
+}
+
+function addTrainingCommands(program: Command, texts: Texts, contextFor: ContextFor, add: Add): void {
+  const sweepCommand = add(program, 'sweep', texts.helpSweep)
+    .argument('[file]', texts.helpSweepFile)
+    .option('--teacher <name>', texts.helpTeacher)
+    .option('--corpus <name>', texts.helpCorpus)
+    .option('--dry-run', texts.helpDryRun)
+    .option('--wait', texts.helpWait)
+    .option('--no-wait', texts.helpNoWait)
+    .option('--idempotency-key <text>', texts.helpIdempotencyKey);
+  addSweepFlags(sweepCommand, texts);
+  addHyperparameterFlags(sweepCommand, texts, true);
+  sweepCommand.action((file, flags) => sweep(contextFor(flags), file, flags));
+
+  const distillCommand = add(program, 'distill', texts.helpDistill)
+    .option('--teacher <name>', texts.helpTeacher)
+    .option('--teacher-checkpoint <name>', texts.helpTeacher)
+    .option('--output-path <folder>', texts.helpOutputPath)
+    .option('--hybrid-output <file>', texts.helpHybridOutput)
+    .option('--wait', texts.helpWait)
+    .option('--no-wait', texts.helpNoWait);
+  addHyperparameterFlags(distillCommand, texts, false);
+  distillCommand.action((flags) => distill(contextFor(flags), flags));
+
+  add(program, 'watch', texts.helpWatch)
+    .argument('<sweep>', texts.helpSweepId)
+    .action((id, flags) => {
+      const context = contextFor(flags);
+      return watchSweep(context, openClient(context), id);
+    });
+}
+
+function addQueryCommands(program: Command, texts: Texts, contextFor: ContextFor, add: Add): void {
+  add(program, 'pull', texts.helpPull)
+    .argument('<sweep-or-trial>', texts.helpPullId)
+    .option('--to <folder>', texts.helpPullTo)
+    .option('--only <names>', texts.helpPullOnly)
+    .action((id, flags) => pull(contextFor(flags), id, flags));
+  add(program, 'status', texts.helpStatus)
+    .argument('[sweep]', texts.helpSweepId)
+    .action((id, flags) => status(contextFor(flags), id));
+  add(program, 'cancel', texts.helpCancel)
+    .argument('<sweep>', texts.helpSweepId)
+    .action((id, flags) => cancel(contextFor(flags), id));
+  add(program, 'report', texts.helpReport)
+    .argument('<sweep>', texts.helpSweepId)
+    .option('--format <md|csv|json|html>', texts.helpReportFormat, 'md')
+    .action((id, flags) => report(contextFor(flags), id, flags.format));
+
+  const corpus = program
+    .command('corpus')
+    .description(texts.helpCorpora)
+    .exitOverride()
+    .helpOption('-h, --help', texts.helpHelp);
+  add(corpus, 'list', texts.helpCorpusList).action((flags) => listCorpora(contextFor(flags)));
+  add(corpus, 'add', texts.helpCorpusAdd)
+    .argument('<file>', texts.helpCorpusFile)
+    .option('--name <name>', texts.helpCorpusName)
+    .option('--min-words <n>', texts.fieldMeaning('minWords', ''))
+    .option('--max-words <n>', texts.fieldMeaning('maxWords', ''))
+    .option('--min-count <n>', texts.fieldMeaning('minCount', ''))
+    .option('--top-words <n>', texts.fieldMeaning('topWords', ''))
+    .option('--no-wait', texts.helpNoWait)
+    .action((file, flags) => addCorpus(contextFor(flags), file, flags));
+  add(corpus, 'builtin', texts.helpCorpusBuiltin(BUILTIN_CORPORA.join(', ')))
+    .addArgument(program.createArgument('<name>', BUILTIN_CORPORA.join(' | ')).choices(BUILTIN_CORPORA))
+    .action((name, flags) => makeBuiltinCorpus(contextFor(flags), name));
+
+  const teacher = program
+    .command('teacher')
+    .description(texts.helpTeachers)
+    .exitOverride()
+    .helpOption('-h, --help', texts.helpHelp);
+  add(teacher, 'list', texts.helpTeacherList).action((flags) => listTeachers(contextFor(flags)));
+  const train = add(teacher, 'train', texts.helpTeacherTrain)
+    .option('--name <name>', texts.helpTeacherName)
+    .option('--corpus <name>', texts.helpTeacherCorpus)
+    .option('--builtin <name>', texts.helpTeacherBuiltin(BUILTIN_TEACHERS.join(', ')))
+    .option('--no-wait', texts.helpNoWait);
+  addTeacherTrainingFlags(train, texts);
+  train.action((flags) => trainTeacher(contextFor(flags), flags));
+}
+
+/** commander ends help and version this way too. */
+export function isHelp(error: unknown): boolean {
+  return error instanceof CommanderError && error.exitCode === 0;
+}

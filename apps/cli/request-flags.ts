@@ -1,0 +1,191 @@
+// Flags of `sweep`, `distill` and `teacher train` made from the table of request fields, and back: the body a set of
+// flags means, and the flag a fault's path means. What a value may be is judged by the parsers of #experiment alone.
+import { type Command, Option } from 'commander';
+import {
+  EVALUATION_FIELDS,
+  type Fault,
+  type Field,
+  flagOf,
+  HYPERPARAMETER_FIELDS,
+  InvalidRequest,
+  SWEEP_FIELDS,
+  TEACHER_TRAINING_FIELDS,
+} from '#experiment';
+import type { Texts } from './texts.js';
+import { EXIT_WRONG_REQUEST, Trouble } from './trouble.js';
+
+/** Flags as commander hands them over: attribute name -> value as typed. */
+export type Flags = Record<string, unknown>;
+type Fields = Record<string, Field>;
+type Body = Record<string, unknown>;
+
+const SWEEP_FLAG_FIELDS: Fields = {
+  name: SWEEP_FIELDS.name,
+  seeds: SWEEP_FIELDS.seeds,
+  baseline: SWEEP_FIELDS.baseline,
+  reference: SWEEP_FIELDS.reference,
+  trialsPerBundle: SWEEP_FIELDS.trialsPerBundle,
+};
+
+/** The hyper-parameters; `varying` allows lists with commas. */
+export function addHyperparameterFlags(command: Command, texts: Texts, varying: boolean): void {
+  addFlags(command, HYPERPARAMETER_FIELDS, texts, varying);
+  addFlags(command, EVALUATION_FIELDS, texts, false);
+}
+
+export function addSweepFlags(command: Command, texts: Texts): void {
+  addFlags(command, SWEEP_FLAG_FIELDS, texts, false);
+}
+
+export function addTeacherTrainingFlags(command: Command, texts: Texts): void {
+  addFlags(command, TEACHER_TRAINING_FIELDS, texts, false);
+}
+
+function addFlags(command: Command, fields: Fields, texts: Texts, varying: boolean): void {
+  for (const [name, field] of Object.entries(fields)) {
+    const flag = flagOf(name, field);
+    const meaning = texts.fieldMeaning(name, field.meaning);
+    const standard = field.default !== undefined ? shownDefault(field.default) : (field.defaultMeaning ?? '');
+    const help = standard === '' ? meaning : `${meaning} ${texts.standardValue(standard)}`;
+    if (field.kind === 'boolean') {
+      command.addOption(new Option(flag, help));
+      command.addOption(new Option(flag.replace(/^--/, '--no-'), texts.opposite(flag)));
+    } else {
+      command.addOption(new Option(`${flag} <${placeholderOf(field, varying)}>`, help));
+    }
+  }
+}
+
+function shownDefault(value: unknown): string {
+  return Array.isArray(value) ? value.join(value.length === 2 ? ':' : ',') : String(value);
+}
+
+function placeholderOf(field: Field, varying: boolean): string {
+  const one = {
+    integer: 'n',
+    number: 'x',
+    choice: (field.choices ?? []).join('|'),
+    range: 'low:high',
+    numbers: 'x,x,…',
+    seeds: 'n|s,s,…',
+  };
+  const placeholder = one[field.kind as keyof typeof one] ?? field.kind;
+  return varying && field.kind !== 'choice' ? `${placeholder},…` : placeholder;
+}
+
+function attributeOf(name: string, field: Field): string {
+  return new Option(flagOf(name, field)).attributeName();
+}
+
+/** What was typed, as the JSON value it stands for; what is no number stays text, and the parser says so. */
+function valueOfFlag(field: Field, text: unknown): unknown {
+  if (typeof text !== 'string') return text;
+  switch (field.kind) {
+    case 'integer':
+    case 'number':
+      return numberOr(text);
+    case 'range':
+      return /^[^:]+:[^:]+$/.test(text) ? text.split(':').map(numberOr) : text;
+    case 'numbers':
+      return text.split(',').map(numberOr);
+    case 'seeds':
+      return text.includes(',') ? text.split(',').map(numberOr) : numberOr(text);
+    default:
+      return text;
+  }
+}
+
+function numberOr(text: string): number | string {
+  const value = Number(text);
+  return text.trim() === '' || !Number.isFinite(value) ? text : value;
+}
+
+function given(fields: Fields, flags: Flags): [string, Field, unknown][] {
+  return Object.entries(fields).flatMap(([name, field]): [string, Field, unknown][] => {
+    const typed = flags[attributeOf(name, field)];
+    return typed === undefined ? [] : [[name, field, typed]];
+  });
+}
+
+/** A sweep's body: the file's, with the flags over it; a flag with a list varies its hyper-parameter. */
+export function sweepBody(flags: Flags, file: Body = {}): Body {
+  const body: Body = { ...file };
+  const base: Body = { ...objectOr(file.base) };
+  const vary: Body = { ...objectOr(file.vary) };
+  for (const [name, field, typed] of given(HYPERPARAMETER_FIELDS, flags)) {
+    delete base[name];
+    delete vary[name];
+    const values = typeof typed === 'string' ? typed.split(',').map((text) => valueOfFlag(field, text)) : [typed];
+    if (values.length > 1) vary[name] = values;
+    else base[name] = values[0];
+  }
+  for (const [name, field, typed] of given(SWEEP_FLAG_FIELDS, flags)) body[name] = valueOfFlag(field, typed);
+  setOrDrop(body, 'base', base, file.base);
+  setOrDrop(body, 'vary', vary, file.vary);
+  setOrDrop(body, 'evaluation', evaluationOf(flags, file.evaluation), file.evaluation);
+  return body;
+}
+
+/** One distillation's body. */
+export function distillationBody(flags: Flags): Body {
+  const body: Body = {};
+  for (const [name, field, typed] of given(HYPERPARAMETER_FIELDS, flags)) body[name] = valueOfFlag(field, typed);
+  setOrDrop(body, 'evaluation', evaluationOf(flags, undefined), undefined);
+  return body;
+}
+
+export function teacherTrainingBody(flags: Flags): Body {
+  return Object.fromEntries(
+    given(TEACHER_TRAINING_FIELDS, flags).map(([name, field, typed]) => [name, valueOfFlag(field, typed)]),
+  );
+}
+
+function evaluationOf(flags: Flags, file: unknown): Body {
+  const evaluation: Body = { ...objectOr(file) };
+  for (const [name, field, typed] of given(EVALUATION_FIELDS, flags)) evaluation[name] = valueOfFlag(field, typed);
+  return evaluation;
+}
+
+/** Sets an object that has something in it; what the file holds in its place and is no object stays, to be judged. */
+function setOrDrop(body: Body, name: string, value: Body, original: unknown): void {
+  if (original !== undefined && !isObject(original)) return;
+  if (Object.keys(value).length > 0) body[name] = value;
+  else delete body[name];
+}
+
+function objectOr(value: unknown): Body {
+  return isObject(value) ? value : {};
+}
+
+function isObject(value: unknown): value is Body {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** Runs a parser of #experiment; its faults become one Trouble that speaks of flags. */
+export function checked<T>(parse: () => T, texts: Texts, flags: Flags): T {
+  try {
+    return parse();
+  } catch (error) {
+    if (!(error instanceof InvalidRequest)) throw error;
+    throw new Trouble(
+      texts.wrongRequest,
+      EXIT_WRONG_REQUEST,
+      error.faults.map((fault) => inFlags(fault, flags)),
+    );
+  }
+}
+
+/** The fault with its path told as the flag that was typed, if it was one. */
+export function inFlags(fault: Fault, flags: Flags): Fault {
+  const match = /^(?:base\.|vary\.|evaluation\.)?(\w+)(?:\[\d+\])?$/.exec(fault.path);
+  const name = match?.[1] ?? '';
+  const fields: Fields = {
+    ...TEACHER_TRAINING_FIELDS,
+    ...SWEEP_FLAG_FIELDS,
+    ...EVALUATION_FIELDS,
+    ...HYPERPARAMETER_FIELDS,
+  };
+  const field = fields[name];
+  if (field === undefined || flags[attributeOf(name, field)] === undefined) return fault;
+  return { path: flagOf(name, field), message: fault.message };
+}

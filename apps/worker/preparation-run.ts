@@ -1,0 +1,207 @@
+// A corpus or teacher being made on this worker: text or model fetched, one forked trainer, files stored, then the record,
+// the name, and the preparation's result last.
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  type CorpusRecord,
+  corpusIdOf,
+  Impossible,
+  type PreparationRecord,
+  type PreparationRequest,
+  type PreparationResult,
+  type TeacherRecord,
+  teacherIdOf,
+} from '#experiment';
+import { type FleetJob, GivenBack, type JobContext } from '#queue';
+import { findJson, getJson, keys, ObjectNotFound, putJson, putJsonIfAbsent, StoreUnavailable } from '#storage';
+import { hashFiles, uploadFiles } from './artifacts.js';
+import { BUILTIN_CORPORA, BUILTIN_TEACHERS } from './builtins.js';
+import { writePackageText } from './corpus-text.js';
+import { forkTrainer, giveBackIfStopped, type JobTools, patiently, stopIfAsked } from './job-tools.js';
+import type { TrainerJob, TrainerMessage } from './trainer-protocol.js';
+import { inWorkFolder } from './work-folder.js';
+import { packageRoot } from './worker-settings.js';
+
+type Outcome = Pick<PreparationResult, 'corpusId' | 'teacherId'>;
+type CorpusJob = Extract<TrainerJob, { kind: 'prepare-corpus' }>;
+type CorpusMessage = Extract<TrainerMessage, { type: 'corpus-completed' }>;
+type TeacherMessage = Extract<TrainerMessage, { type: 'teacher-completed' }>;
+
+/** What one kind of request does, said while it is done. */
+const WORDS: Record<TrainerJob['kind'], string> = {
+  bundle: 'training',
+  'prepare-corpus': 'reading the text',
+  'train-teacher': 'training the teacher',
+  'measure-teacher': 'measuring the teacher',
+};
+const REPORT_MS = 1_000;
+
+export class PreparationRun {
+  private lastReportAt = Number.NEGATIVE_INFINITY;
+
+  constructor(
+    private readonly tools: JobTools,
+    private readonly job: Extract<FleetJob, { kind: 'preparation' }>,
+    private readonly context: JobContext,
+  ) {}
+
+  async run(): Promise<void> {
+    const { store, settings, log } = this.tools;
+    const { preparationId } = this.job;
+    if (await store.head(keys.preparationResult(preparationId))) return;
+    const { request } = await getJson<PreparationRecord>(store, keys.preparation(preparationId));
+    log.log(`preparation ${preparationId}: ${request.kind} '${request.name}', attempt ${this.context.attempt}`);
+    try {
+      const outcome = await inWorkFolder(settings.config.cacheFolder, (workFolder) => this.make(request, workFolder));
+      await this.finish({ status: 'completed', ...outcome });
+    } catch (error) {
+      const isFinal = error instanceof Impossible || (this.context.isLastAttempt && isFault(error));
+      if (!isFinal || this.context.signal.aborted) throw error;
+      await this.finish({ status: 'failed', failure: { reason: (error as Error).message } });
+    }
+  }
+
+  private async finish(result: Omit<PreparationResult, 'preparationId' | 'finishedAt'>): Promise<void> {
+    const { preparationId } = this.job;
+    const full: PreparationResult = { preparationId, ...result, finishedAt: new Date().toISOString() };
+    await patiently(this.tools, this.context, () =>
+      putJsonIfAbsent(this.tools.store, keys.preparationResult(preparationId), full),
+    );
+    await this.tools.reports.preparationEnded(preparationId, result.status);
+  }
+
+  private async make(request: PreparationRequest, workFolder: string): Promise<Outcome> {
+    if (request.kind === 'corpus') {
+      const corpus = await this.makeCorpus(await this.corpusJob(request, workFolder), workFolder);
+      return { corpusId: corpus.corpusId };
+    }
+    if ('builtin' in request) return this.makeBuiltinTeacher(request, workFolder);
+    const corpus = await this.corpusRecord(request.corpusId);
+    const corpusFolder = await this.tools.cache.corpusFolder(corpus);
+    const { name, training } = request;
+    return this.makeTeacher({ kind: 'train-teacher', name, training, corpus, corpusFolder }, workFolder);
+  }
+
+  private async corpusRecord(corpusId: string): Promise<CorpusRecord> {
+    const corpus = await findJson<CorpusRecord>(this.tools.store, keys.corpus(corpusId));
+    if (!corpus) throw new Impossible(`There is no corpus ${corpusId}.`);
+    return corpus;
+  }
+
+  private async corpusJob(
+    request: Extract<PreparationRequest, { kind: 'corpus' }>,
+    workFolder: string,
+  ): Promise<CorpusJob> {
+    const textFile = join(workFolder, 'text.txt');
+    if ('builtin' in request) return this.builtinCorpusJob(request.builtin, request.name, textFile);
+    const { name, options, text } = request;
+    try {
+      await this.tools.store.getToFile(text.key, textFile);
+    } catch (error) {
+      if (error instanceof ObjectNotFound)
+        throw new Impossible(`The uploaded text '${text.name}' is no longer stored.`);
+      throw error;
+    }
+    const source = { kind: 'text' as const, sha256: text.sha256, fileName: text.name };
+    return { kind: 'prepare-corpus', name, source, options, textFile };
+  }
+
+  private async builtinCorpusJob(builtin: string, name: string, textFile: string): Promise<CorpusJob> {
+    const corpus = Object.hasOwn(BUILTIN_CORPORA, builtin) ? BUILTIN_CORPORA[builtin] : undefined;
+    if (!corpus) throw new Impossible(`There is no built-in corpus '${builtin}'.`);
+    await this.report(0, 'fetching the text');
+    await writePackageText(corpus.text, this.tools.settings.config.cacheFolder, textFile);
+    const source = { kind: 'builtin' as const, builtin, version: corpus.text.version };
+    return { kind: 'prepare-corpus', name, source, options: corpus.options, textFile };
+  }
+
+  /** The shipped model, on the built-in corpus it was trained on (made on the way when it is not stored yet). */
+  private async makeBuiltinTeacher(request: { name: string; builtin: string }, workFolder: string): Promise<Outcome> {
+    const { builtin, name } = request;
+    const teacher = Object.hasOwn(BUILTIN_TEACHERS, builtin) ? BUILTIN_TEACHERS[builtin] : undefined;
+    if (!teacher) throw new Impossible(`There is no built-in teacher '${builtin}'.`);
+    const teacherFile = join(packageRoot(), 'assets', teacher.file);
+    if (!existsSync(teacherFile)) {
+      throw new Impossible(
+        `The built-in teacher '${builtin}' is not in this checkout: assets/${teacher.file} is missing.`,
+      );
+    }
+    const corpus = await this.builtinCorpus(teacher.corpus, workFolder);
+    const corpusFolder = await this.tools.cache.corpusFolder(corpus);
+    return this.makeTeacher({ kind: 'measure-teacher', name, builtin, teacherFile, corpus, corpusFolder }, workFolder);
+  }
+
+  private async builtinCorpus(builtin: string, workFolder: string): Promise<CorpusRecord> {
+    const { store } = this.tools;
+    const pointer = await findJson<{ id: string }>(store, keys.corpusName(builtin));
+    const stored = pointer && (await findJson<CorpusRecord>(store, keys.corpus(pointer.id)));
+    if (stored?.source.kind === 'builtin' && stored.source.builtin === builtin) return stored;
+    const textFile = join(workFolder, 'text.txt');
+    return this.makeCorpus(await this.builtinCorpusJob(builtin, builtin, textFile), workFolder);
+  }
+
+  private async makeCorpus(job: CorpusJob, workFolder: string): Promise<CorpusRecord> {
+    const { corpus, files } = await this.train<CorpusMessage>(job, workFolder, 'corpus-completed');
+    const { store } = this.tools;
+    const hashed = await hashFiles(join(workFolder, 'corpus'), files);
+    const corpusId = corpusIdOf({ options: corpus.options, files: hashed });
+    return patiently(this.tools, this.context, async () => {
+      const stored = await uploadFiles(store, hashed, (file) => keys.corpusFile(corpusId, file));
+      const record: CorpusRecord = { ...corpus, corpusId, files: stored, createdAt: new Date().toISOString() };
+      await putJsonIfAbsent(store, keys.corpus(corpusId), record);
+      await putJson(store, keys.corpusName(job.name), { id: corpusId });
+      return await getJson<CorpusRecord>(store, keys.corpus(corpusId));
+    });
+  }
+
+  private async makeTeacher(
+    job: Extract<TrainerJob, { kind: 'train-teacher' | 'measure-teacher' }>,
+    workFolder: string,
+  ): Promise<Outcome> {
+    const { teacher, files } = await this.train<TeacherMessage>(job, workFolder, 'teacher-completed');
+    const { store } = this.tools;
+    const hashed = await hashFiles(join(workFolder, 'teacher'), files);
+    const teacherId = teacherIdOf({ ...teacher, files: hashed });
+    return patiently(this.tools, this.context, async () => {
+      const stored = await uploadFiles(store, hashed, (file) => keys.teacherFile(teacherId, file));
+      const record: TeacherRecord = { ...teacher, teacherId, files: stored, createdAt: new Date().toISOString() };
+      await putJsonIfAbsent(store, keys.teacher(teacherId), record);
+      await putJson(store, keys.teacherName(job.name), { id: teacherId });
+      return { corpusId: teacher.corpusId, teacherId };
+    });
+  }
+
+  /** Runs one trainer and gives its completion message. Throws Impossible with the trainer's sentence. */
+  private async train<Message extends CorpusMessage | TeacherMessage>(
+    job: TrainerJob,
+    workFolder: string,
+    type: Message['type'],
+  ): Promise<Message> {
+    let completed: Message | undefined;
+    const onMessage = (message: TrainerMessage) => {
+      if (message.type === type) completed = message as Message;
+      if (message.type === 'progress') void this.report(message.fraction, WORDS[job.kind]);
+    };
+    await this.report(0, WORDS[job.kind]);
+    const trainer = await forkTrainer(this.tools, this.context, { workFolder, job, onMessage });
+    const end = await trainer.ended;
+    if (completed && end.kind === 'done') return completed;
+    stopIfAsked(this.context);
+    giveBackIfStopped(end);
+    if (end.kind === 'impossible') throw new Impossible(end.reason);
+    throw new Error(end.kind === 'died' ? end.reason : 'The trainer ended without having made anything.');
+  }
+
+  private async report(fraction: number, message: string): Promise<void> {
+    const now = performance.now();
+    if (fraction > 0 && now - this.lastReportAt < REPORT_MS) return;
+    this.lastReportAt = now;
+    const { preparationId } = this.job;
+    await this.tools.reports.preparation({ preparationId, fraction, message, updatedAt: new Date().toISOString() });
+  }
+}
+
+/** Whether a failure tells of the preparation rather than of this worker going away or the store being gone. */
+function isFault(error: unknown): boolean {
+  return !(error instanceof GivenBack) && !(error instanceof StoreUnavailable);
+}

@@ -1,0 +1,382 @@
+// Every field a request may carry, described once: type, default, range, meaning. Validation, OpenAPI, command-line flags
+// and the documentation read this table, so they cannot disagree.
+import { CHANNEL_PROFILES, CHANNELS, DISTILL_PARTS, INITIALIZATIONS } from './terms.js';
+
+export const BUILTIN_CORPORA = ['sotu', 'sotu-small'] as const;
+export type BuiltinCorpus = (typeof BUILTIN_CORPORA)[number];
+
+export const BUILTIN_TEACHERS = ['demo'] as const;
+export type BuiltinTeacher = (typeof BUILTIN_TEACHERS)[number];
+
+/** A sweep larger than this is refused. */
+export const MAX_TRIALS = 10_000;
+
+/** One field of a request. `minimum`/`maximum` bound a number, each item of a list, or both ends of a range. */
+export interface Field {
+  /** 'range' is [low, high]; 'numbers' a list of numbers; 'name' an id or name of something stored; 'text' free words. */
+  kind:
+    | 'integer'
+    | 'number'
+    | 'boolean'
+    | 'choice'
+    | 'range'
+    | 'numbers'
+    | 'name'
+    | 'text'
+    | 'object'
+    | 'seeds'
+    | 'list';
+  /** One line, for people. */
+  meaning: string;
+  required?: boolean;
+  default?: unknown;
+  /** What is used when the field is absent and there is no fixed default, in words. */
+  defaultMeaning?: string;
+  minimum?: number;
+  maximum?: number;
+  /** The minimum (maximum) itself is not allowed. */
+  exclusiveMinimum?: boolean;
+  exclusiveMaximum?: boolean;
+  choices?: readonly string[];
+  minItems?: number;
+  maxItems?: number;
+  maxLength?: number;
+  unit?: string;
+  /** Command-line flag where it is not simply the name in kebab-case. */
+  flag?: string;
+  example?: unknown;
+}
+
+const SNR_RANGE = { minimum: -30, maximum: 60, unit: 'dB' } as const;
+const SEED_RANGE = { minimum: 0, maximum: 2 ** 32 - 1 } as const;
+
+const OPTIMISATION = {
+  batchSize: { kind: 'integer', meaning: 'Sentences per training step', default: 128, minimum: 1, maximum: 4096 },
+  epochs: { kind: 'integer', meaning: 'Passes over the training sentences', default: 80, minimum: 1, maximum: 10_000 },
+  learningRate: {
+    kind: 'number',
+    meaning: 'Step size of Adam',
+    default: 1e-4,
+    minimum: 0,
+    exclusiveMinimum: true,
+    maximum: 1,
+    flag: '--lr',
+  },
+  dropout: {
+    kind: 'number',
+    meaning: 'Share of activations dropped while training',
+    default: 0.1,
+    minimum: 0,
+    maximum: 1,
+    exclusiveMaximum: true,
+  },
+  channel: { kind: 'choice', meaning: 'Channel between transmitter and receiver', default: 'awgn', choices: CHANNELS },
+  channelProfile: {
+    kind: 'choice',
+    meaning: 'Whose power normalisation, fading and equaliser are used: exact ones, or those of a published code',
+    default: 'exact',
+    choices: CHANNEL_PROFILES,
+  },
+  trainSnrDb: {
+    kind: 'range',
+    meaning: 'The SNR of each training step is drawn uniformly from this range',
+    default: [5, 10],
+    ...SNR_RANGE,
+  },
+  seed: {
+    kind: 'integer',
+    meaning: 'Seed of initial weights, data order, dropout and channel noise',
+    default: 1,
+    ...SEED_RANGE,
+  },
+} as const satisfies Record<string, Field>;
+
+const WEIGHT_DECAY = {
+  kind: 'number',
+  meaning: 'Weight decay of Adam (coupled, as in the reference)',
+  minimum: 0,
+  maximum: 1,
+} as const satisfies Field;
+
+/** Everything about one student; the order is the order of columns, flags and grid axes. */
+export const HYPERPARAMETER_FIELDS = {
+  temperature: {
+    kind: 'number',
+    meaning: 'Distillation temperature T: both output distributions are softened by it (no effect at weight 0)',
+    default: 4,
+    minimum: 0,
+    exclusiveMinimum: true,
+    maximum: 100,
+  },
+  distillWeight: {
+    kind: 'number',
+    meaning: 'Weight a of the teacher: loss = (1 - a) cross-entropy + a T² KL; 0 trains without a teacher',
+    default: 0.7,
+    minimum: 0,
+    maximum: 1,
+  },
+  distillPart: {
+    kind: 'choice',
+    meaning: 'Which part of the student learns: all of it, its transmitter (encoder) or its receiver (decoder)',
+    default: 'full',
+    choices: DISTILL_PARTS,
+  },
+  studentLayers: {
+    kind: 'integer',
+    meaning: 'Transformer layers in each part of the student that learns',
+    default: 2,
+    minimum: 1,
+    maximum: 24,
+  },
+  studentDModel: {
+    kind: 'integer',
+    meaning: 'Width of the student',
+    defaultMeaning: "the teacher's",
+    minimum: 2,
+    maximum: 4096,
+  },
+  studentDff: {
+    kind: 'integer',
+    meaning: 'Width of the hidden layer of the feed-forward blocks of the student',
+    defaultMeaning: "the teacher's",
+    minimum: 1,
+    maximum: 16_384,
+  },
+  batchSize: OPTIMISATION.batchSize,
+  epochs: OPTIMISATION.epochs,
+  sentencesPerEpoch: {
+    kind: 'integer',
+    meaning: 'Sentences drawn for each epoch by a seeded shuffle',
+    defaultMeaning: 'all training sentences',
+    minimum: 1,
+    maximum: 1e9,
+  },
+  learningRate: OPTIMISATION.learningRate,
+  weightDecay: { ...WEIGHT_DECAY, default: 0 },
+  dropout: OPTIMISATION.dropout,
+  channel: OPTIMISATION.channel,
+  channelProfile: OPTIMISATION.channelProfile,
+  trainSnrDb: OPTIMISATION.trainSnrDb,
+  init: {
+    kind: 'choice',
+    meaning: "Where the learning parts start: from the teacher's weights or at random",
+    default: 'teacher',
+    choices: INITIALIZATIONS,
+  },
+  freezeKeptSide: {
+    kind: 'boolean',
+    meaning: "Keep the side that does not learn exactly as the teacher's (no effect when everything learns)",
+    default: true,
+  },
+  createHybrid: {
+    kind: 'boolean',
+    meaning: "Join the student's side with the teacher's other side into one model",
+    defaultMeaning: 'true when only one part learns, else false',
+  },
+  seed: OPTIMISATION.seed,
+} as const satisfies Record<string, Field>;
+
+export type HyperparameterName = keyof typeof HYPERPARAMETER_FIELDS;
+export const HYPERPARAMETER_NAMES = Object.keys(HYPERPARAMETER_FIELDS) as HyperparameterName[];
+
+export const EVALUATION_FIELDS = {
+  snrDb: {
+    kind: 'numbers',
+    meaning: 'SNRs at which students are measured',
+    default: [0, 3, 6, 9, 12, 15, 18],
+    minItems: 1,
+    maxItems: 32,
+    flag: '--snr',
+    ...SNR_RANGE,
+  },
+  sentences: {
+    kind: 'integer',
+    meaning: 'How many held-out sentences are used (the first ones)',
+    default: 500,
+    minimum: 1,
+    maximum: 100_000,
+    flag: '--test-sentences',
+  },
+} as const satisfies Record<string, Field>;
+
+const TEACHER_REFERENCE = {
+  kind: 'name',
+  meaning: 'Id or name of the teacher',
+  required: true,
+  example: 'demo',
+} as const satisfies Field;
+
+const CORPUS_REFERENCE = {
+  kind: 'name',
+  meaning: 'Id or name of the corpus',
+  defaultMeaning: "the teacher's",
+} as const satisfies Field;
+
+const RUN_NAME = {
+  kind: 'text',
+  meaning: 'What people call it',
+  defaultMeaning: 'made from what varies',
+  maxLength: 200,
+} as const satisfies Field;
+
+export const SWEEP_FIELDS = {
+  name: RUN_NAME,
+  teacher: TEACHER_REFERENCE,
+  corpus: CORPUS_REFERENCE,
+  base: {
+    kind: 'object',
+    meaning: 'Hyperparameters that all trials share',
+    default: {},
+    example: { studentLayers: 2 },
+  },
+  vary: {
+    kind: 'object',
+    meaning: 'Hyperparameter -> list of values; all combinations are trained',
+    example: { temperature: [1, 2, 4, 8] },
+  },
+  trials: {
+    kind: 'list',
+    meaning: 'Hyperparameters of each setting, in place of vary',
+    minItems: 1,
+    maxItems: MAX_TRIALS,
+    example: [{ temperature: 2 }, { temperature: 8 }],
+  },
+  seeds: {
+    kind: 'seeds',
+    meaning: 'Each setting is trained once per seed: a list of seeds, or n for 1 to n',
+    default: 3,
+    maxItems: 1000,
+    ...SEED_RANGE,
+  },
+  baseline: {
+    kind: 'boolean',
+    meaning: 'Add trials without a teacher (weight 0) on the same budget',
+    defaultMeaning: 'true when temperature or distillWeight varies',
+  },
+  reference: {
+    kind: 'boolean',
+    meaning: 'Add trials at temperature 1',
+    defaultMeaning: 'true when temperature varies',
+  },
+  evaluation: { kind: 'object', meaning: 'How students are measured', default: {}, example: { sentences: 500 } },
+  trialsPerBundle: {
+    kind: 'integer',
+    meaning: 'At most so many trials are trained together in one process',
+    default: 8,
+    minimum: 1,
+    maximum: 64,
+  },
+} as const satisfies Record<string, Field>;
+
+/** Besides HYPERPARAMETER_FIELDS, which stand inline. */
+export const DISTILLATION_FIELDS = {
+  name: RUN_NAME,
+  teacher: TEACHER_REFERENCE,
+  corpus: CORPUS_REFERENCE,
+  evaluation: SWEEP_FIELDS.evaluation,
+} as const satisfies Record<string, Field>;
+
+export const TEACHER_TRAINING_FIELDS = {
+  layers: {
+    kind: 'integer',
+    meaning: 'Transformer layers of transmitter and receiver',
+    default: 4,
+    minimum: 1,
+    maximum: 24,
+  },
+  dModel: { kind: 'integer', meaning: 'Width of the model', default: 128, minimum: 2, maximum: 4096 },
+  dff: {
+    kind: 'integer',
+    meaning: 'Width of the hidden layer of the feed-forward blocks',
+    default: 512,
+    minimum: 1,
+    maximum: 16_384,
+  },
+  heads: { kind: 'integer', meaning: 'Attention heads; must divide the width', default: 8, minimum: 1, maximum: 256 },
+  ...OPTIMISATION,
+  weightDecay: { ...WEIGHT_DECAY, default: 5e-4 },
+} as const satisfies Record<string, Field>;
+
+/** Besides TEACHER_TRAINING_FIELDS, which stand inline. */
+export const TEACHER_FIELDS = {
+  builtin: { kind: 'choice', meaning: 'A teacher that comes with semdistill; stands alone', choices: BUILTIN_TEACHERS },
+  name: { kind: 'name', meaning: 'What the new teacher is called' },
+  corpus: { kind: 'name', meaning: 'Id or name of the corpus it learns from' },
+} as const satisfies Record<string, Field>;
+
+export const BUILTIN_CORPUS_FIELDS = {
+  builtin: {
+    kind: 'choice',
+    meaning: 'A corpus that semdistill knows where to get',
+    required: true,
+    choices: BUILTIN_CORPORA,
+  },
+} as const satisfies Record<string, Field>;
+
+/** The query of a text upload. */
+export const CORPUS_UPLOAD_FIELDS = {
+  name: { kind: 'name', meaning: 'What the new corpus is called', required: true },
+  minWords: {
+    kind: 'integer',
+    meaning: "Shorter sentences are left out ('.', '!' and '?' count as words)",
+    default: 5,
+    minimum: 1,
+    maximum: 1000,
+  },
+  maxWords: { kind: 'integer', meaning: 'Longer sentences are left out', default: 29, minimum: 1, maximum: 1000 },
+  minCount: {
+    kind: 'integer',
+    meaning: 'Words seen less often become the unknown word',
+    default: 1,
+    minimum: 1,
+    maximum: 1_000_000,
+  },
+  topWords: {
+    kind: 'integer',
+    meaning: 'Only sentences wholly inside so many commonest words are kept',
+    defaultMeaning: 'no such limit',
+    minimum: 1,
+    maximum: 1_000_000,
+  },
+} as const satisfies Record<string, Field>;
+
+/** The command-line flag of a field, e.g. '--distill-weight'. */
+export function flagOf(name: string, field: Field): string {
+  return field.flag ?? `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}
+
+/** What the field accepts, in words: 'a whole number from 1 to 24'. */
+export function allowedOf(field: Field): string {
+  switch (field.kind) {
+    case 'integer':
+      return `a whole number ${boundsOf(field)}`;
+    case 'number':
+      return `a number ${boundsOf(field)}`;
+    case 'boolean':
+      return 'true or false';
+    case 'choice':
+      return `one of ${(field.choices ?? []).join(', ')}`;
+    case 'range':
+      return `[low, high] with low <= high, both ${boundsOf(field)}`;
+    case 'numbers':
+      return `a list of ${field.minItems ?? 0} to ${field.maxItems ?? 0} different numbers, each ${boundsOf(field)}`;
+    case 'name':
+      return "an id or name: up to 128 letters, digits, '.', '_' or '-', starting with a letter or digit, without '..'";
+    case 'text':
+      return `1 to ${field.maxLength ?? 200} characters in one line`;
+    case 'object':
+      return 'an object';
+    case 'list':
+      return `a list of ${field.minItems ?? 0} to ${field.maxItems ?? 0} objects`;
+    case 'seeds':
+      return `a whole number from 1 to ${field.maxItems ?? 0}, or a list of 1 to ${field.maxItems ?? 0} different whole numbers ${boundsOf(field)}`;
+  }
+}
+
+function boundsOf(field: Field): string {
+  const { minimum, maximum } = field;
+  if (minimum === undefined || maximum === undefined) return '';
+  if (!field.exclusiveMinimum && !field.exclusiveMaximum) return `from ${minimum} to ${maximum}`;
+  const low = field.exclusiveMinimum ? `greater than ${minimum}` : `at least ${minimum}`;
+  return `${low} and ${field.exclusiveMaximum ? 'less than' : 'at most'} ${maximum}`;
+}

@@ -1,0 +1,332 @@
+// From results to the report: groups trials by setting, takes means and intervals over seeds, gathers anchors and run
+// facts. Comparisons and verdicts are next door.
+import { HYPERPARAMETER_NAMES } from '../fields.js';
+import { canonicalJson } from '../identity.js';
+import type {
+  CorpusRecord,
+  Hyperparameters,
+  SweepRecord,
+  TeacherRecord,
+  TrialEvaluation,
+  TrialResult,
+  TrialRole,
+  TrialSpec,
+  TrialSummary,
+} from '../records.js';
+import { type Estimate, estimate, mean } from '../statistics.js';
+import { DISTILL_PARTS } from '../terms.js';
+import { compareSettings } from './comparisons.js';
+import { findingsOf } from './findings.js';
+import {
+  BLEU_CURVES,
+  type CurveName,
+  DIVERGENCE_CURVES,
+  type EstimateCurve,
+  type PerCurve,
+  type Report,
+  type ReportSetting,
+  type ReportTrial,
+} from './report.js';
+import { verdictsOf } from './verdict.js';
+
+export interface SweepResult {
+  spec: TrialSpec;
+  result: TrialResult;
+}
+
+interface CompletedTrial {
+  spec: TrialSpec;
+  result: TrialResult;
+  summary: TrialSummary;
+  curves: PerCurve<number[]>;
+}
+
+type Name = keyof Hyperparameters;
+
+/** The report of a sweep from the results there are; trials without one are listed as missing. */
+export function buildReport(
+  sweep: SweepRecord,
+  teacher: TeacherRecord,
+  corpus: CorpusRecord,
+  results: readonly SweepResult[],
+): Report {
+  const order = new Map(sweep.trials.map(({ trialId }, index) => [trialId, index]));
+  const roles = new Map(sweep.trials.map(({ trialId, role }) => [trialId, role]));
+  const ordered = results
+    .filter(({ result }) => order.has(result.trialId))
+    .sort((a, b) => (order.get(a.result.trialId) ?? 0) - (order.get(b.result.trialId) ?? 0));
+  const { varied, fixed } = variedOf(ordered.map(({ spec }) => spec.hyperparameters));
+  const axis = varied.includes('temperature') ? 'temperature' : (varied[0] ?? null);
+  const evaluation = ordered[0]?.spec.evaluation ?? { snrDb: [], sentences: 0 };
+  const headline = nearestIndex(evaluation.snrDb, 12);
+  const completed = ordered.flatMap(asCompleted);
+  const groups = groupBySetting(completed);
+  const settings = groups.map((group) => settingOf(group, { varied, axis, headline, roles }));
+  const trials = groups.flatMap((group, setting) => group.map((trial) => reportTrialOf(trial, setting, headline)));
+  const failures = ordered.flatMap(({ spec, result }) => failureOf(spec, result, varied));
+  const known = new Set(ordered.map(({ result }) => result.trialId));
+  const missing = sweep.trials.map(({ trialId }) => trialId).filter((trialId) => !known.has(trialId));
+  const { comparisons, isPairTestingOmitted } = compareSettings(settings, trials);
+  const anchors = anchorsOf(completed);
+  const headlineSnrDb = evaluation.snrDb[headline] ?? 12;
+  return {
+    format: 1,
+    name: sweep.name,
+    kind: sweep.kind,
+    teacher: {
+      teacherId: teacher.teacherId,
+      name: teacher.name,
+      architecture: teacher.architecture,
+      parameters: teacher.parameters,
+    },
+    corpus: {
+      corpusId: corpus.corpusId,
+      name: corpus.name,
+      vocabularySize: corpus.vocabularySize,
+      sentences: corpus.sentences,
+    },
+    evaluation,
+    headlineSnrDb,
+    seeds: [...new Set(ordered.map(({ spec }) => spec.hyperparameters.seed))].sort((a, b) => a - b),
+    varied,
+    axis,
+    fixed,
+    counts: {
+      trials: sweep.trials.length,
+      completed: completed.length,
+      failed: failures.length,
+      missing: missing.length,
+    },
+    settings,
+    trials,
+    anchors,
+    comparisons,
+    isPairTestingOmitted,
+    verdicts: verdictsOf({ settings, comparisons, axis, isPairTestingOmitted }),
+    findings: findingsOf({ settings, trials, comparisons, anchors, headlineSnrDb, snrDb: evaluation.snrDb }),
+    failures,
+    missing,
+    warnings: sweep.warnings,
+    run: runOf(sweep, completed, groups),
+  };
+}
+
+const SHORT_NAMES: Partial<Record<Name, string>> = {
+  temperature: 'T',
+  distillWeight: 'weight',
+  studentLayers: 'layers',
+  studentDModel: 'width',
+  studentDff: 'dff',
+  batchSize: 'batch',
+  sentencesPerEpoch: 'sentences',
+  learningRate: 'lr',
+  weightDecay: 'decay',
+};
+
+/** A hyperparameter as a label: 'T=4', 'layers=2'; a choice by its value alone: 'rayleigh'. */
+export function labelOf(name: Name, value: unknown): string {
+  if (typeof value === 'string') return name === 'init' ? `init=${value}` : value;
+  const shown = Array.isArray(value) ? value.join('..') : value === undefined ? 'default' : String(value);
+  return `${SHORT_NAMES[name] ?? name}=${shown}`;
+}
+
+function asCompleted({ spec, result }: SweepResult): CompletedTrial[] {
+  if (result.status !== 'completed' || !result.summary) return [];
+  return [{ spec, result, summary: result.summary, curves: curvesOf(result.summary.evaluation) }];
+}
+
+function curvesOf({ student, hybrid, teacher, divergence }: TrialEvaluation): PerCurve<number[]> {
+  const curves: PerCurve<number[]> = {};
+  for (const name of BLEU_CURVES) {
+    const suffix = name.slice(4) as '1' | '2' | '3' | '4';
+    curves[name] = student[name];
+    if (hybrid) curves[`hybridBleu${suffix}`] = hybrid[name];
+    curves[`gapBleu${suffix}`] = teacher[name].map((value, index) => value - (student[name][index] ?? Number.NaN));
+  }
+  for (const name of DIVERGENCE_CURVES) curves[name] = divergence[name];
+  return curves;
+}
+
+/** What differs between distilled settings; baselines always differ in weight and temperature, which says nothing. */
+function variedOf(all: Hyperparameters[]): { varied: Name[]; fixed: Partial<Hyperparameters> } {
+  const distilled = all.filter((h) => h.distillWeight > 0);
+  const compared = distilled.length > 0 ? distilled : all;
+  const isVariedIn = (some: Hyperparameters[], name: Name) =>
+    new Set(some.map((h) => canonicalJson(h[name] ?? null))).size > 1;
+  const parts = DISTILL_PARTS.map((part) => compared.filter((h) => h.distillPart === part));
+  // Freezing and hybrids follow from the part that learns; they vary only where one part has both.
+  const isVaried = (name: Name) =>
+    name === 'freezeKeptSide' || name === 'createHybrid'
+      ? parts.some((some) => isVariedIn(some, name))
+      : isVariedIn(compared, name);
+  const names = HYPERPARAMETER_NAMES.filter((name) => name !== 'seed');
+  const varied = names.filter(isVaried);
+  const shared = names.filter((name) => !isVariedIn(compared, name) && compared[0]?.[name] !== undefined);
+  return { varied, fixed: Object.fromEntries(shared.map((name) => [name, compared[0]?.[name]])) };
+}
+
+function groupBySetting(completed: CompletedTrial[]): CompletedTrial[][] {
+  const groups = new Map<string, CompletedTrial[]>();
+  for (const trial of completed) {
+    const { seed, ...setting } = trial.spec.hyperparameters;
+    const key = canonicalJson(setting);
+    const group = groups.get(key);
+    if (group) group.push(trial);
+    else groups.set(key, [trial]);
+  }
+  const all = [...groups.values()];
+  // Distilled settings by what varies, baselines last: a reference put in by the planner stands where its value belongs.
+  return all.sort((a, b) => compareHyperparameters(a[0]?.spec.hyperparameters, b[0]?.spec.hyperparameters));
+}
+
+function compareHyperparameters(a?: Hyperparameters, b?: Hyperparameters): number {
+  const isBaseline = (h?: Hyperparameters) => (h?.distillWeight === 0 ? 1 : 0);
+  if (isBaseline(a) !== isBaseline(b)) return isBaseline(a) - isBaseline(b);
+  for (const name of HYPERPARAMETER_NAMES) {
+    const [left, right] = [a?.[name], b?.[name]];
+    if (typeof left === 'number' && typeof right === 'number' && left !== right) return left - right;
+  }
+  return 0;
+}
+
+interface SettingContext {
+  varied: Name[];
+  axis: Name | null;
+  headline: number;
+  roles: Map<string, TrialRole>;
+}
+
+function settingOf(group: CompletedTrial[], { varied, axis, headline, roles }: SettingContext): ReportSetting {
+  const first = group[0] as CompletedTrial;
+  const hyperparameters = first.spec.hyperparameters;
+  const isBaseline = hyperparameters.distillWeight === 0;
+  const told = varied.filter((name) => !isBaseline || (name !== 'temperature' && name !== 'distillWeight'));
+  const labels = told.map((name) => labelOf(name, hyperparameters[name]));
+  const others = told.filter((name) => name !== axis).map((name) => labelOf(name, hyperparameters[name]));
+  const per = <Value>(make: (values: number[][]) => Value): PerCurve<Value> => {
+    const made: PerCurve<Value> = {};
+    for (const name of Object.keys(first.curves) as CurveName[]) {
+      const curves = group.map((trial) => trial.curves[name]);
+      if (curves.every((curve) => curve !== undefined)) made[name] = make(curves);
+    }
+    return made;
+  };
+  return {
+    label:
+      (isBaseline ? ['no teacher', ...labels] : labels).join(', ') ||
+      labelOf('temperature', hyperparameters.temperature),
+    kind: isBaseline ? 'baseline' : 'distilled',
+    role: roles.get(first.result.trialId) ?? 'requested',
+    values: Object.fromEntries(told.map((name) => [name, hyperparameters[name]])),
+    series: others.join(', '),
+    seeds: group.map((trial) => trial.spec.hyperparameters.seed),
+    trialIds: group.map((trial) => trial.result.trialId),
+    validationLoss: estimate(group.map((trial) => trial.summary.bestLoss)),
+    finalLoss: estimate(group.map((trial) => trial.summary.finalLoss)),
+    curves: per(estimateCurve),
+    atHeadline: per((curves) => estimate(curves.map((curve) => curve[headline] ?? Number.NaN))),
+    meanOverSnr: per((curves) => estimate(curves.map(mean))),
+    parameters: first.summary.parameters.student,
+    compressionRatio: first.summary.compressionRatio,
+    compressionRatioCore: first.summary.compressionRatioCore,
+  };
+}
+
+function estimateCurve(curves: number[][]): EstimateCurve {
+  const estimates = (curves[0] ?? []).map((_, index) => estimate(curves.map((curve) => curve[index] ?? Number.NaN)));
+  const every = (pick: (value: Estimate) => number | null): number[] | null => {
+    const values = estimates.map(pick);
+    return values.every((value) => value !== null) ? values : null;
+  };
+  return {
+    n: curves.length,
+    mean: estimates.map((value) => value.mean),
+    sd: every((value) => value.sd),
+    low: every((value) => value.low),
+    high: every((value) => value.high),
+  };
+}
+
+function reportTrialOf(trial: CompletedTrial, setting: number, headline: number): ReportTrial {
+  const { summary, curves } = trial;
+  const per = (pick: (curve: number[]) => number): PerCurve<number> =>
+    Object.fromEntries(Object.entries(curves).map(([name, curve]) => [name, pick(curve)]));
+  return {
+    trialId: trial.result.trialId,
+    setting,
+    seed: trial.spec.hyperparameters.seed,
+    validationLoss: summary.bestLoss,
+    bestEpoch: summary.bestEpoch,
+    finalLoss: summary.finalLoss,
+    atHeadline: per((curve) => curve[headline] ?? Number.NaN),
+    meanOverSnr: per(mean),
+  };
+}
+
+function failureOf(spec: TrialSpec, result: TrialResult, varied: Name[]): Report['failures'] {
+  if (result.status !== 'failed') return [];
+  const { hyperparameters } = spec;
+  const isBaseline = hyperparameters.distillWeight === 0;
+  const told = varied.filter((name) => !isBaseline || (name !== 'temperature' && name !== 'distillWeight'));
+  const labels = told.map((name) => labelOf(name, hyperparameters[name]));
+  const { reason = 'no reason was recorded', step } = result.failure ?? {};
+  return [
+    {
+      trialId: result.trialId,
+      label: (isBaseline ? ['no teacher', ...labels] : labels).join(', '),
+      seed: hyperparameters.seed,
+      reason,
+      ...(step === undefined ? {} : { step }),
+    },
+  ];
+}
+
+function anchorsOf(completed: CompletedTrial[]): Report['anchors'] {
+  if (completed.length === 0) return null;
+  const evaluations = completed.map((trial) => trial.summary.evaluation);
+  const average = (curves: number[][]) =>
+    (curves[0] ?? []).map((_, index) => mean(curves.map((curve) => curve[index] ?? Number.NaN)));
+  const bleu = (pick: (name: (typeof BLEU_CURVES)[number]) => number[]) =>
+    Object.fromEntries(BLEU_CURVES.map((name) => [name, pick(name)])) as NonNullable<Report['anchors']>['teacher'];
+  const divergence = (pick: (name: (typeof DIVERGENCE_CURVES)[number]) => number[]) =>
+    Object.fromEntries(DIVERGENCE_CURVES.map((name) => [name, pick(name)])) as NonNullable<Report['anchors']>['floor'];
+  return {
+    teacher: bleu((name) => average(evaluations.map((evaluation) => evaluation.teacher[name]))),
+    floor: divergence((name) => average(evaluations.map((evaluation) => evaluation.floor[name]))),
+    ceiling: divergence((name) => average(evaluations.map((evaluation) => evaluation.ceiling[name]))),
+  };
+}
+
+function runOf(sweep: SweepRecord, completed: CompletedTrial[], groups: CompletedTrial[][]): Report['run'] {
+  const tokensPerSecond = ({ epochs }: TrialSummary) =>
+    mean(epochs.length > 0 ? epochs.map((e) => e.tokensPerSecond) : [0]);
+  const numerics = new Map(completed.map(({ summary }) => [canonicalJson(summary.numerics), summary.numerics]));
+  return {
+    sweepId: sweep.sweepId,
+    owner: sweep.owner,
+    createdAt: sweep.createdAt,
+    numerics: [...numerics.keys()].sort().flatMap((key) => numerics.get(key) ?? []),
+    trials: completed.map(({ result, summary }) => ({
+      trialId: result.trialId,
+      worker: result.worker,
+      startedAt: result.startedAt,
+      finishedAt: result.finishedAt,
+      trainingSeconds: summary.trainingSeconds,
+      evaluationSeconds: summary.evaluationSeconds,
+      tokensPerSecond: tokensPerSecond(summary),
+    })),
+    speed: groups.map((group) => ({
+      trainingSeconds: estimate(group.map(({ summary }) => summary.trainingSeconds)),
+      evaluationSeconds: estimate(group.map(({ summary }) => summary.evaluationSeconds)),
+      tokensPerSecond: estimate(group.map(({ summary }) => tokensPerSecond(summary))),
+    })),
+  };
+}
+
+function nearestIndex(values: number[], target: number): number {
+  let best = 0;
+  values.forEach((value, index) => {
+    if (Math.abs(value - target) < Math.abs((values[best] ?? Infinity) - target)) best = index;
+  });
+  return best;
+}

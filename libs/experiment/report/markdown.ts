@@ -1,0 +1,70 @@
+// The report as Markdown: what one pastes into notes or an issue.
+import type { Report } from './report.js';
+import {
+  curveTables,
+  failureTable,
+  MAX_TABLE_ROWS,
+  omissionNote,
+  overviewTable,
+  sizeTable,
+  type Table,
+  testTable,
+} from './tables.js';
+import { type Language, say } from './texts.js';
+
+/** The report in one language (English unless asked otherwise). */
+export function renderMarkdown(report: Report, language: Language = 'en'): string {
+  const verdicts = report.verdicts.flatMap(({ text }) =>
+    text.map((line, index) => `${index > 0 ? '  ' : ''}- ${escaped(line[language])}`),
+  );
+  const { length } = report.missing;
+  const missing = report.missing.slice(0, MAX_TABLE_ROWS);
+  if (length > MAX_TABLE_ROWS) missing.push(say('andMore', language, length - MAX_TABLE_ROWS));
+  const parts = [
+    `# ${escaped(report.name)}`,
+    `${say('teacher', language)} ${escaped(report.teacher.name)} · ${say('corpus', language)} ${escaped(report.corpus.name)} · ${report.counts.completed}/${report.counts.trials} ${say('trials', language)}`,
+    section(say('verdict', language), verdicts.join('\n')),
+    report.findings.length > 0
+      ? section(say('findings', language), list(report.findings.map(({ text }) => text[language])))
+      : '',
+    report.settings.length > 0
+      ? section(say('overview', language), laidOut(overviewTable(report, language), false))
+      : '',
+    report.settings.length > 0 ? say('intervalNote', language) : '',
+    omissionNote(report, language),
+    ...(report.settings.length > 0 ? curveTables(report, language).map((table) => laidOut(table, true)) : []),
+    report.settings.length > 0 ? say('bleuNote', language) : '',
+    report.settings.length > 0 ? laidOut(sizeTable(report, language), true) : '',
+    report.settings.length > 0 ? say('runNote', language) : '',
+    report.comparisons.length > 0
+      ? `${laidOut(testTable(report, language), true)}\n\n${say('testNote', language)}`
+      : '',
+    report.failures.length > 0 ? laidOut(failureTable(report, language), true) : '',
+    report.missing.length > 0 ? section(say('missing', language), list(missing)) : '',
+    report.warnings.length > 0
+      ? section(say('warnings', language), list(report.warnings.map(({ message }) => message)))
+      : '',
+  ];
+  return `${parts.filter((part) => part !== '').join('\n\n')}\n`;
+}
+
+function section(title: string, body: string): string {
+  return `## ${title}\n\n${body}`;
+}
+
+function list(lines: string[]): string {
+  return lines.map((line) => `- ${escaped(line)}`).join('\n');
+}
+
+function laidOut(table: Table, isTitled: boolean): string {
+  const isText = (index: number) => index === 0 || table.textColumns?.includes(index);
+  const row = (cells: string[]) => `| ${cells.map(escaped).join(' | ')} |`;
+  const rule = `|${table.columns.map((_, index) => (isText(index) ? ' --- ' : ' ---: ')).join('|')}|`;
+  const body = [row(table.columns), rule, ...table.rows.map(row)].join('\n');
+  return isTitled ? section(escaped(table.caption), body) : body;
+}
+
+/** Text from outside (names, reasons) stays one line, one cell, and no markup. */
+function escaped(text: string): string {
+  return text.replace(/\s+/g, ' ').replace(/[\\`*_[\]<>|#]/g, '\\$&');
+}

@@ -1,0 +1,418 @@
+// What users may ask for: the classes of request bodies and the parsers that turn unknown JSON into them. A parser
+// reports every fault at once and fills in the defaults; it knows no stored teacher or corpus (plan.ts does).
+
+import type { Fault } from './errors.js';
+import {
+  BUILTIN_CORPUS_FIELDS,
+  type BuiltinCorpus,
+  type BuiltinTeacher,
+  CORPUS_UPLOAD_FIELDS,
+  DISTILLATION_FIELDS,
+  EVALUATION_FIELDS,
+  type Field,
+  HYPERPARAMETER_FIELDS as H,
+  HYPERPARAMETER_NAMES,
+  type HyperparameterName,
+  MAX_TRIALS,
+  SWEEP_FIELDS,
+  TEACHER_TRAINING_FIELDS as T,
+  TEACHER_FIELDS,
+} from './fields.js';
+import type { CorpusOptions, EvaluationSettings, Hyperparameters, TeacherTraining } from './records.js';
+import type { Channel, ChannelProfile, DistillPart, Initialization } from './terms.js';
+import { Described, faultOf, isPlainObject, join, readFields, refuse, shown, unknownField } from './validation.js';
+
+export class HyperparametersRequest {
+  @Described(H.temperature) temperature?: number;
+  @Described(H.distillWeight) distillWeight?: number;
+  @Described(H.distillPart) distillPart?: DistillPart;
+  @Described(H.studentLayers) studentLayers?: number;
+  @Described(H.studentDModel) studentDModel?: number;
+  @Described(H.studentDff) studentDff?: number;
+  @Described(H.batchSize) batchSize?: number;
+  @Described(H.epochs) epochs?: number;
+  @Described(H.sentencesPerEpoch) sentencesPerEpoch?: number;
+  @Described(H.learningRate) learningRate?: number;
+  @Described(H.weightDecay) weightDecay?: number;
+  @Described(H.dropout) dropout?: number;
+  @Described(H.channel) channel?: Channel;
+  @Described(H.channelProfile) channelProfile?: ChannelProfile;
+  @Described(H.trainSnrDb) trainSnrDb?: [number, number];
+  @Described(H.init) init?: Initialization;
+  @Described(H.freezeKeptSide) freezeKeptSide?: boolean;
+  @Described(H.createHybrid) createHybrid?: boolean;
+  @Described(H.seed) seed?: number;
+}
+
+class EvaluationRequest {
+  @Described(EVALUATION_FIELDS.snrDb) snrDb?: number[];
+  @Described(EVALUATION_FIELDS.sentences) sentences?: number;
+}
+
+class SweepBody {
+  @Described(SWEEP_FIELDS.name) name?: string;
+  @Described(SWEEP_FIELDS.teacher) teacher!: string;
+  @Described(SWEEP_FIELDS.corpus) corpus?: string;
+  @Described(SWEEP_FIELDS.base) base?: Record<string, unknown>;
+  @Described(SWEEP_FIELDS.vary) vary?: Record<string, unknown>;
+  @Described(SWEEP_FIELDS.trials) trials?: unknown[];
+  @Described(SWEEP_FIELDS.seeds) seeds?: number | number[];
+  @Described(SWEEP_FIELDS.baseline) baseline?: boolean;
+  @Described(SWEEP_FIELDS.reference) reference?: boolean;
+  @Described(SWEEP_FIELDS.evaluation) evaluation?: Record<string, unknown>;
+  @Described(SWEEP_FIELDS.trialsPerBundle) trialsPerBundle?: number;
+}
+
+class DistillationBody extends HyperparametersRequest {
+  @Described(DISTILLATION_FIELDS.name) name?: string;
+  @Described(DISTILLATION_FIELDS.teacher) teacher!: string;
+  @Described(DISTILLATION_FIELDS.corpus) corpus?: string;
+  @Described(DISTILLATION_FIELDS.evaluation) evaluation?: Record<string, unknown>;
+}
+
+class TeacherTrainingRequest {
+  @Described(T.layers) layers?: number;
+  @Described(T.dModel) dModel?: number;
+  @Described(T.dff) dff?: number;
+  @Described(T.heads) heads?: number;
+  @Described(T.batchSize) batchSize?: number;
+  @Described(T.epochs) epochs?: number;
+  @Described(T.learningRate) learningRate?: number;
+  @Described(T.weightDecay) weightDecay?: number;
+  @Described(T.dropout) dropout?: number;
+  @Described(T.channel) channel?: Channel;
+  @Described(T.channelProfile) channelProfile?: ChannelProfile;
+  @Described(T.trainSnrDb) trainSnrDb?: [number, number];
+  @Described(T.seed) seed?: number;
+}
+
+class TeacherBody extends TeacherTrainingRequest {
+  @Described(TEACHER_FIELDS.builtin) builtin?: BuiltinTeacher;
+  @Described(TEACHER_FIELDS.name) name?: string;
+  @Described(TEACHER_FIELDS.corpus) corpus?: string;
+}
+
+class BuiltinCorpusBody {
+  @Described(BUILTIN_CORPUS_FIELDS.builtin) builtin!: BuiltinCorpus;
+}
+
+class CorpusUploadQuery {
+  @Described(CORPUS_UPLOAD_FIELDS.name) name!: string;
+  @Described(CORPUS_UPLOAD_FIELDS.minWords) minWords?: number;
+  @Described(CORPUS_UPLOAD_FIELDS.maxWords) maxWords?: number;
+  @Described(CORPUS_UPLOAD_FIELDS.minCount) minCount?: number;
+  @Described(CORPUS_UPLOAD_FIELDS.topWords) topWords?: number;
+}
+
+type SweptName = Exclude<HyperparameterName, 'seed'>;
+export type HyperparameterLists = { [name in SweptName]?: NonNullable<HyperparametersRequest[name]>[] };
+
+/** A sweep as parsed: checked, defaults filled in; `vary` and `trials` exclude each other, both absent means one setting. */
+export interface SweepRequest {
+  name: string;
+  teacher: string;
+  corpus?: string;
+  base: HyperparametersRequest;
+  vary?: HyperparameterLists;
+  trials?: HyperparametersRequest[];
+  seeds: number[];
+  baseline: boolean;
+  reference: boolean;
+  evaluation: EvaluationSettings;
+  trialsPerBundle: number;
+}
+
+/** One distillation as parsed. */
+export interface DistillationRequest {
+  name: string;
+  teacher: string;
+  corpus?: string;
+  hyperparameters: HyperparametersRequest;
+  evaluation: EvaluationSettings;
+}
+
+export type TeacherRequest =
+  | { kind: 'builtin'; builtin: BuiltinTeacher }
+  | { kind: 'training'; name: string; corpus: string; training: TeacherTraining };
+
+export interface CorpusRequest {
+  builtin: BuiltinCorpus;
+}
+
+export interface CorpusUpload {
+  name: string;
+  options: CorpusOptions;
+}
+
+/** Parses the body of POST /v1/sweeps. Throws InvalidRequest with all faults. */
+export function parseSweepRequest(body: unknown): SweepRequest {
+  const faults: Fault[] = [];
+  const sent = readFields(SweepBody, SWEEP_FIELDS, body, '', faults);
+  const base = readHyperparameters(sent.base, 'base', faults);
+  const vary = readVary(sent.vary, faults);
+  const trials = isObjectList(sent.trials)
+    ? sent.trials.map((trial, index) => readHyperparameters(trial, `trials[${index}]`, faults))
+    : undefined;
+  if (sent.vary !== undefined && sent.trials !== undefined) {
+    faults.push({ path: 'trials', message: "give either 'vary' (all combinations) or 'trials' (a list), not both" });
+  }
+  for (const name of Object.keys(vary)) {
+    if (isPlainObject(sent.base) && Object.hasOwn(sent.base, name)) {
+      faults.push({ path: `base.${name}`, message: "is also in 'vary'; leave it out here" });
+    }
+  }
+  const seeds = readSeeds(sent, base, vary, faults);
+  const evaluation = readEvaluation(sent.evaluation, faults);
+  checkSize(vary, trials, seeds, faults);
+  refuse(faults);
+  const { seed: _seed, ...lists } = vary;
+  const varying = varyingNames(lists, trials);
+  return {
+    name: sent.name ?? nameOf(lists, trials),
+    teacher: sent.teacher,
+    ...(sent.corpus === undefined ? {} : { corpus: sent.corpus }),
+    base,
+    ...(Object.keys(lists).length > 0 ? { vary: lists as HyperparameterLists } : {}),
+    ...(trials ? { trials } : {}),
+    seeds,
+    baseline: sent.baseline ?? (varying.has('temperature') || varying.has('distillWeight')),
+    reference: sent.reference ?? varying.has('temperature'),
+    evaluation,
+    trialsPerBundle: sent.trialsPerBundle ?? SWEEP_FIELDS.trialsPerBundle.default,
+  };
+}
+
+/** Parses the body of POST /v1/distillations. Throws InvalidRequest with all faults. */
+export function parseDistillationRequest(body: unknown): DistillationRequest {
+  const faults: Fault[] = [];
+  const sent = readFields(DistillationBody, { ...DISTILLATION_FIELDS, ...H }, body, '', faults);
+  const evaluation = readEvaluation(sent.evaluation, faults);
+  refuse(faults);
+  const hyperparameters = new HyperparametersRequest();
+  for (const name of HYPERPARAMETER_NAMES) {
+    if (sent[name] !== undefined) Object.assign(hyperparameters, { [name]: sent[name] });
+  }
+  return {
+    name: sent.name ?? `distillation at temperature ${sent.temperature ?? H.temperature.default}`,
+    teacher: sent.teacher,
+    ...(sent.corpus === undefined ? {} : { corpus: sent.corpus }),
+    hyperparameters,
+    evaluation,
+  };
+}
+
+/** A distillation is a sweep of one trial: no added baseline, no added reference. */
+export function sweepOfDistillation(request: DistillationRequest): SweepRequest {
+  const { hyperparameters, ...rest } = request;
+  const { seed, ...base } = hyperparameters;
+  return { ...rest, base, seeds: [seed ?? H.seed.default], baseline: false, reference: false, trialsPerBundle: 1 };
+}
+
+/** Parses the body of POST /v1/teachers. Throws InvalidRequest with all faults. */
+export function parseTeacherRequest(body: unknown): TeacherRequest {
+  const faults: Fault[] = [];
+  const sent = readFields(TeacherBody, { ...TEACHER_FIELDS, ...T }, body, '', faults);
+  if (isPlainObject(body) && body.builtin !== undefined) {
+    const others = Object.keys(body).filter(
+      (name) => name !== 'builtin' && (Object.hasOwn(T, name) || name === 'name' || name === 'corpus'),
+    );
+    if (others.length > 0) faults.push({ path: 'builtin', message: `stands alone; leave out ${others.join(', ')}` });
+    refuse(faults);
+    return { kind: 'builtin', builtin: sent.builtin as BuiltinTeacher };
+  }
+  for (const name of ['name', 'corpus'] as const) {
+    if (isPlainObject(body) && sent[name] === undefined) {
+      faults.push({
+        path: name,
+        message: `is required (or 'builtin' alone: ${TEACHER_FIELDS.builtin.choices.join(', ')})`,
+      });
+    }
+  }
+  const { name, corpus, builtin: _builtin, ...given } = sent;
+  const training = { ...defaultsOf(T), ...withoutUndefined(given) } as unknown as TeacherTraining;
+  if (faults.length === 0) faults.push(...widthFaults(training.dModel, training.heads, 'dModel'));
+  refuse(faults);
+  return { kind: 'training', name: name as string, corpus: corpus as string, training };
+}
+
+/** Parses the JSON body of POST /v1/corpora (built-in corpora). Throws InvalidRequest with all faults. */
+export function parseCorpusRequest(body: unknown): CorpusRequest {
+  const faults: Fault[] = [];
+  const { builtin } = readFields(BuiltinCorpusBody, BUILTIN_CORPUS_FIELDS, body, '', faults);
+  refuse(faults);
+  return { builtin };
+}
+
+/** Parses the query of a text upload, where numbers arrive as text. Throws InvalidRequest with all faults. */
+export function parseCorpusUpload(query: unknown): CorpusUpload {
+  const faults: Fault[] = [];
+  const { name, ...given } = readFields(CorpusUploadQuery, CORPUS_UPLOAD_FIELDS, numbersIn(query), '', faults);
+  const { minWords, maxWords, minCount } = CORPUS_UPLOAD_FIELDS;
+  const options: CorpusOptions = {
+    minWords: given.minWords ?? minWords.default,
+    maxWords: given.maxWords ?? maxWords.default,
+    minCount: given.minCount ?? minCount.default,
+    ...(given.topWords === undefined ? {} : { topWords: given.topWords }),
+    trainShare: 0.9,
+  };
+  if (options.minWords > options.maxWords) {
+    faults.push({
+      path: 'minWords',
+      message: `must not be above maxWords (${options.maxWords}), got ${options.minWords}`,
+    });
+  }
+  refuse(faults);
+  return { name, options };
+}
+
+/** Fills in every default; what stays absent means "the teacher's" or "all sentences". */
+export function completeHyperparameters(request: HyperparametersRequest): Hyperparameters {
+  const given = { ...defaultsOf(H), ...withoutUndefined(request) } as unknown as Hyperparameters;
+  return { ...given, createHybrid: request.createHybrid ?? given.distillPart !== 'full' };
+}
+
+/** Faults of a width that attention heads or sine positions cannot use. */
+export function widthFaults(width: number, heads: number, path: string): Fault[] {
+  const faults: Fault[] = [];
+  if (width % heads !== 0) {
+    const next = Math.ceil(width / heads) * heads;
+    faults.push({
+      path,
+      message: `width ${width} is not a multiple of the ${heads} attention heads; ${next} would be`,
+    });
+  }
+  if (width % 2 !== 0) {
+    faults.push({ path, message: `width ${width} must be even (sine and cosine positions alternate)` });
+  }
+  return faults;
+}
+
+function readHyperparameters(body: unknown, path: string, faults: Fault[]): HyperparametersRequest {
+  if (!isPlainObject(body) && path === 'base') return new HyperparametersRequest();
+  return readFields(HyperparametersRequest, H, body, path, faults);
+}
+
+function readVary(body: unknown, faults: Fault[]): Partial<Record<HyperparameterName, unknown[]>> {
+  const lists: Partial<Record<HyperparameterName, unknown[]>> = {};
+  if (!isPlainObject(body)) return lists;
+  if (Object.keys(body).length === 0) faults.push({ path: 'vary', message: 'names no hyperparameter' });
+  for (const name of Object.keys(body)) {
+    if (!Object.hasOwn(H, name)) faults.push(unknownField(name, HYPERPARAMETER_NAMES, 'vary'));
+  }
+  // Read in the table's order, so that the order of keys in the body does not change the plan.
+  for (const name of HYPERPARAMETER_NAMES) {
+    if (!Object.hasOwn(body, name)) continue;
+    const values = body[name];
+    const path = join('vary', name);
+    if (!Array.isArray(values) || values.length === 0 || values.length > 1000) {
+      faults.push({ path, message: `must be a list of 1 to 1000 values, got ${shown(values)}` });
+      continue;
+    }
+    values.forEach((value, index) => {
+      const fault = value === undefined ? 'is missing' : faultOf(H[name], value);
+      if (fault) faults.push({ path: `${path}[${index}]`, message: fault });
+    });
+    const repeated = values.find((value, index) => values.some((other, at) => at < index && isSame(other, value)));
+    if (repeated !== undefined) faults.push({ path, message: `names ${shown(repeated)} twice` });
+    lists[name] = values;
+  }
+  return lists;
+}
+
+/** Seeds come from 'seeds', or from base.seed, or from vary.seed; more than one source is a contradiction. */
+function readSeeds(
+  sent: SweepBody,
+  base: HyperparametersRequest,
+  vary: Partial<Record<HyperparameterName, unknown[]>>,
+  faults: Fault[],
+): number[] {
+  const sources = [
+    sent.seeds === undefined ? undefined : 'seeds',
+    base.seed === undefined ? undefined : 'base.seed',
+    vary.seed === undefined ? undefined : 'vary.seed',
+  ].filter((source) => source !== undefined);
+  if (sources.length > 1) {
+    faults.push({ path: sources[1] ?? 'seeds', message: `seeds are given twice (${sources.join(', ')}); keep one` });
+  }
+  const fromBase = base.seed;
+  delete base.seed;
+  if (Array.isArray(sent.seeds)) return sent.seeds;
+  if (vary.seed) return vary.seed as number[];
+  if (fromBase !== undefined) return [fromBase];
+  const count = typeof sent.seeds === 'number' ? sent.seeds : SWEEP_FIELDS.seeds.default;
+  return Number.isInteger(count) && count <= SWEEP_FIELDS.seeds.maxItems && count > 0
+    ? Array.from({ length: count }, (_, index) => index + 1)
+    : [1];
+}
+
+function readEvaluation(body: unknown, faults: Fault[]): EvaluationSettings {
+  const { snrDb, sentences } = EVALUATION_FIELDS;
+  if (!isPlainObject(body)) return { snrDb: [...snrDb.default], sentences: sentences.default };
+  const sent = readFields(EvaluationRequest, EVALUATION_FIELDS, body, 'evaluation', faults);
+  const curve = Array.isArray(sent.snrDb) ? [...sent.snrDb].sort((a, b) => a - b) : [...snrDb.default];
+  return { snrDb: curve, sentences: sent.sentences ?? sentences.default };
+}
+
+function checkSize(
+  vary: Partial<Record<HyperparameterName, unknown[]>>,
+  trials: HyperparametersRequest[] | undefined,
+  seeds: number[],
+  faults: Fault[],
+): void {
+  const lists = Object.entries(vary).filter(([name]) => name !== 'seed');
+  const settings = trials ? trials.length : lists.reduce((product, [, values]) => product * values.length, 1);
+  if (settings * seeds.length <= MAX_TRIALS) return;
+  const parts = trials ? [`${settings} settings`] : lists.map(([name, values]) => `${values.length} ${name}`);
+  faults.push({
+    path: trials ? 'trials' : 'vary',
+    message: `${[...parts, `${seeds.length} seeds`].join(' x ')} make ${settings * seeds.length} trials; at most ${MAX_TRIALS} fit one sweep`,
+  });
+}
+
+function varyingNames(lists: Partial<Record<string, unknown[]>>, trials?: HyperparametersRequest[]): Set<string> {
+  const names = Object.keys(lists).filter((name) => (lists[name]?.length ?? 0) > 1);
+  if (trials) {
+    for (const name of HYPERPARAMETER_NAMES) {
+      const values = trials.map((trial) => JSON.stringify(trial[name] ?? (H[name] as Field).default));
+      if (new Set(values).size > 1) names.push(name);
+    }
+  }
+  return new Set(names);
+}
+
+function nameOf(lists: Partial<Record<string, unknown[]>>, trials?: HyperparametersRequest[]): string {
+  if (trials) return `${trials.length} settings`;
+  const parts = Object.entries(lists).map(
+    ([name, values]) => `${name} ${values?.map((v) => shown(v).replaceAll('"', '')).join(', ')}`,
+  );
+  const name = parts.join('; ') || 'one setting';
+  return name.length > SWEEP_FIELDS.name.maxLength ? `${name.slice(0, SWEEP_FIELDS.name.maxLength - 3)}...` : name;
+}
+
+function isObjectList(value: unknown): value is unknown[] {
+  return Array.isArray(value) && value.length > 0 && value.length <= MAX_TRIALS;
+}
+
+function isSame(a: unknown, b: unknown): boolean {
+  return a === b || (typeof a === 'object' && JSON.stringify(a) === JSON.stringify(b));
+}
+
+function defaultsOf(fields: Record<string, Field>): Record<string, unknown> {
+  const pairs = Object.entries(fields).map(([name, field]) => [name, structuredClone(field.default)] as const);
+  return Object.fromEntries(pairs.filter(([, value]) => value !== undefined));
+}
+
+function withoutUndefined(values: object): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
+}
+
+/** Query values as numbers where they read as numbers; everything else stays for validation to name. */
+function numbersIn(query: unknown): unknown {
+  if (!isPlainObject(query)) return query;
+  const pairs = Object.entries(query).map(([name, value]) =>
+    name !== 'name' && typeof value === 'string' && /^-?\d+(\.\d+)?$/.test(value)
+      ? [name, Number(value)]
+      : [name, value],
+  );
+  return Object.fromEntries(pairs);
+}

@@ -1,0 +1,18 @@
+// From a sweep to its jobs.
+import { bundleIdOf, type SweepRecord } from '#experiment';
+import type { FleetJob } from './fleet.js';
+
+/**
+ * One job for each bundle of the sweep that still has open trials, carrying those. The job's id is that of the whole
+ * bundle, not of what is left of it, so that it stays the same job while its trials finish one by one.
+ */
+export function bundleJobs(
+  sweep: Pick<SweepRecord, 'sweepId' | 'owner' | 'bundles'>,
+  isOpen: (trialId: string) => boolean,
+): Extract<FleetJob, { kind: 'bundle' }>[] {
+  return sweep.bundles.flatMap((bundle) => {
+    const trialIds = bundle.filter(isOpen);
+    if (trialIds.length === 0) return [];
+    return [{ kind: 'bundle', bundleId: bundleIdOf(bundle), sweepId: sweep.sweepId, owner: sweep.owner, trialIds }];
+  });
+}

@@ -1,0 +1,25 @@
+// Ids, retention and sizes of the fleet's jobs.
+import { expect, test } from 'vitest';
+import type { FleetJob } from './fleet.js';
+import { jobIdOf, jobOptions } from './job-catalog.js';
+
+const bundle: FleetJob = { kind: 'bundle', bundleId: 'abc', sweepId: 's', owner: 'o', trialIds: ['t1'] };
+const preparation: FleetJob = { kind: 'preparation', preparationId: 'def', owner: 'o' };
+
+test('the same work has the same id, of a form BullMQ accepts', () => {
+  expect(jobIdOf(bundle)).toBe('bundle-abc');
+  expect(jobIdOf({ ...bundle, trialIds: ['t2'] })).toBe('bundle-abc');
+  expect(jobIdOf(preparation)).toBe('preparation-def');
+});
+
+test('finished jobs leave nothing behind and failed attempts are tried again', () => {
+  for (const job of [bundle, preparation]) {
+    expect(jobOptions(job)).toMatchObject({ removeOnComplete: true, removeOnFail: true, attempts: 3 });
+  }
+});
+
+test('the largest bundle fits the payload limit', () => {
+  const trialIds = Array.from({ length: 64 }, (_, index) => index.toString(16).padStart(64, '0'));
+  const size = JSON.stringify({ ...bundle, bundleId: 'f'.repeat(64), trialIds }).length;
+  expect(size).toBeLessThan(jobOptions(bundle).sizeLimit ?? 0);
+});

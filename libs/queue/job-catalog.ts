@@ -1,0 +1,48 @@
+// Every job of the fleet in one table: its id, attempts, back-off, retention, and how its lock is kept. The record of
+// what was done is the object store, so finished jobs leave nothing in Redis.
+import type { JobsOptions } from 'bullmq';
+import type { FleetJob } from './fleet.js';
+
+export const QUEUE_NAME = 'bundles';
+
+/** How a worker holds the lock of the job it works on. */
+export interface LockTimes {
+  /** A worker that has not renewed for this long has lost the job. */
+  lockDurationMs: number;
+  /** How often the fleet looks for lost jobs; a job is taken back at the second look that finds it without a lock. */
+  stalledIntervalMs: number;
+}
+
+export const LOCK_TIMES: LockTimes = { lockDurationMs: 60_000, stalledIntervalMs: 15_000 };
+
+/**
+ * BullMQ fails a job for good once it was taken from this many lost workers in its whole life, whatever its attempts;
+ * losing a machine is no fault of the job, so the budget is out of reach.
+ */
+export const LOST_WORKERS_LIMIT = 1_000_000;
+
+/** An attempt is used up when the handler throws: the trainer crashed, the store failed. Giving back uses none. */
+const ATTEMPTS: Record<FleetJob['kind'], Pick<JobsOptions, 'attempts' | 'backoff'>> = {
+  bundle: { attempts: 3, backoff: { type: 'exponential', delay: 2_000 } },
+  preparation: { attempts: 3, backoff: { type: 'exponential', delay: 2_000 } },
+};
+
+/** Payloads are ids only; the worker reads everything else from the record. */
+const PAYLOAD_LIMIT_BYTES = 10_000;
+
+/** The job's id in BullMQ: the same work always has the same id, so it is in the queue at most once. */
+export function jobIdOf(job: FleetJob): string {
+  return job.kind === 'bundle' ? `bundle-${job.bundleId}` : `preparation-${job.preparationId}`;
+}
+
+/** What BullMQ is told about a job of this kind. */
+export function jobOptions(job: FleetJob): JobsOptions & { jobId: string } {
+  return {
+    ...ATTEMPTS[job.kind],
+    jobId: jobIdOf(job),
+    removeOnComplete: true,
+    removeOnFail: true,
+    stackTraceLimit: 1,
+    sizeLimit: PAYLOAD_LIMIT_BYTES,
+  };
+}

@@ -1,0 +1,195 @@
+// The worker's side of the queue: takes one job at a time, keeps its lock, gives it back on request without using up an
+// attempt, and reports what is in flight. It waits out any outage of Redis; reports are dropped meanwhile.
+
+import { type Job, UnrecoverableError, WaitingError, Worker } from 'bullmq';
+import type { EpochMetrics, FleetEvent, LiveTrial, LiveWorker } from '#experiment';
+import { Impossible } from '#experiment';
+import { connectFailingFast, waitingOptions } from './connection.js';
+import type { FleetJob } from './fleet.js';
+import { eventsChannel, FleetChannels } from './fleet-channels.js';
+import { LOCK_TIMES, LOST_WORKERS_LIMIT, type LockTimes, QUEUE_NAME } from './job-catalog.js';
+import { type LivePreparation, LiveState } from './live-state.js';
+import type { FleetSettings } from './redis-fleet.js';
+
+/** Why a running job is told to stop. */
+export type StopReason = 'give-back' | 'lock-lost';
+
+/** What the handler of a job may know besides its payload. */
+export interface JobContext {
+  /** From 1, counting every start, also after give-backs and lost workers. Starts again when Redis was wiped. */
+  attempt: number;
+  /** No further try follows when this one fails. */
+  isLastAttempt: boolean;
+  /** Aborted with a StopReason: end soon, then throw (GivenBack for 'give-back'). */
+  signal: AbortSignal;
+}
+
+/** Thrown by a handler that stopped without being done: the job goes back to the queue and no attempt is used up. */
+export class GivenBack extends Error {
+  override readonly name = 'GivenBack';
+}
+
+export interface JobHostOptions {
+  /** Known to BullMQ and in the registry. */
+  workerId: string;
+  /** Returns when the job is done; throws GivenBack, Impossible (never tried again), or anything else (tried again). */
+  handle(job: FleetJob, context: JobContext): Promise<void>;
+  /** Trials somebody cancelled, as a hint to look at the record. */
+  onCancel(trialIds: string[]): void;
+  /** What is worth a line in the log. */
+  onTrouble(message: string): void;
+  lockTimes?: LockTimes;
+}
+
+/** What a worker tells the fleet while it works; resolves even when Redis is gone. */
+export interface LiveReports {
+  trial(trial: LiveTrial): Promise<void>;
+  trialEnded(trialId: string, status: 'completed' | 'failed' | 'cancelled'): Promise<void>;
+  trialsStarted(trialIds: string[]): Promise<void>;
+  epoch(trialId: string, metrics: EpochMetrics): Promise<void>;
+  preparation(preparation: LivePreparation): Promise<void>;
+  preparationEnded(preparationId: string, status: 'completed' | 'failed'): Promise<void>;
+  worker(worker: LiveWorker): Promise<void>;
+  workerGone(workerId: string): Promise<void>;
+  /** Which of these trials carry a cancel flag; none when Redis does not answer. */
+  flagged(trialIds: string[]): Promise<string[]>;
+}
+
+export interface JobHost {
+  readonly reports: LiveReports;
+  /** Takes no more jobs, tells the running one to stop, and resolves when it is back in the queue. */
+  giveBack(): Promise<void>;
+  /** After giveBack: lets go of Redis. */
+  close(): Promise<void>;
+}
+
+const GIVE_BACK_WAIT_MS = 2_000;
+const CLOSE_WAIT_MS = 2_000;
+
+/** Starts taking jobs at once and whenever Redis is there. */
+export function hostJobs(settings: FleetSettings, options: JobHostOptions): JobHost {
+  const prefix = settings.redisPrefix;
+  const lockTimes = options.lockTimes ?? LOCK_TIMES;
+  const running = new Map<string, { stop: AbortController; ended: Promise<unknown> }>();
+  const channels = new FleetChannels(settings.redisUrl, prefix);
+  const reporting = connectFailingFast(settings.redisUrl);
+  let draining = false;
+
+  const run = async (job: Job<FleetJob>, token: string | undefined, signal: AbortSignal): Promise<void> => {
+    try {
+      await options.handle(job.data, {
+        attempt: job.attemptsStarted,
+        isLastAttempt: job.attemptsMade + 1 >= (job.opts.attempts ?? 1),
+        signal,
+      });
+    } catch (error) {
+      if (error instanceof GivenBack) {
+        await within(GIVE_BACK_WAIT_MS, job.moveToWait(token));
+        throw new WaitingError(error.message);
+      }
+      if (error instanceof Impossible) throw new UnrecoverableError(error.message);
+      throw error;
+    }
+  };
+
+  const process = async (job: Job<FleetJob>, token?: string): Promise<void> => {
+    const jobId = job.id ?? '';
+    const stop = new AbortController();
+    if (draining) stop.abort('give-back' satisfies StopReason);
+    const ended = run(job, token, stop.signal).finally(() => running.delete(jobId));
+    running.set(jobId, { stop, ended: ended.catch(() => {}) });
+    return ended;
+  };
+
+  const worker = new Worker<FleetJob>(QUEUE_NAME, process, {
+    // Options rather than a client: BullMQ closes only connections it made itself.
+    connection: waitingOptions(settings.redisUrl),
+    prefix,
+    name: options.workerId,
+    concurrency: 1,
+    lockDuration: lockTimes.lockDurationMs,
+    stalledInterval: lockTimes.stalledIntervalMs,
+    maxStalledCount: LOST_WORKERS_LIMIT,
+    runRetryDelay: 2_000,
+    drainDelay: 5,
+  });
+  worker.on('error', (error) => options.onTrouble(error.message));
+  worker.on('lockRenewalFailed', (jobIds) => {
+    for (const jobId of jobIds) void stopIfTaken(jobId);
+  });
+  reporting.on('error', () => {}); // the worker's own connection says it
+
+  /** A lock may be lost to another worker (then stop) or to a wiped Redis (then nobody else has the job: go on). */
+  async function stopIfTaken(jobId: string): Promise<void> {
+    const exists = await reporting.exists(worker.toKey(jobId)).catch(() => 0);
+    if (exists === 1) running.get(jobId)?.stop.abort('lock-lost' satisfies StopReason);
+    else options.onTrouble(`Redis no longer knows job ${jobId}; going on, its result will be kept all the same`);
+  }
+
+  void channels.onCancel(options.onCancel);
+
+  return {
+    reports: liveReports(new LiveState(reporting, prefix), (event) =>
+      reporting.publish(eventsChannel(prefix), JSON.stringify(event)),
+    ),
+    async giveBack() {
+      draining = true;
+      await worker.pause(true);
+      const jobs = [...running.values()];
+      for (const { stop } of jobs) stop.abort('give-back' satisfies StopReason);
+      // Not worker.close(): it would wait for Redis, which may be gone.
+      await Promise.all(jobs.map(({ ended }) => ended));
+    },
+    async close() {
+      await within(CLOSE_WAIT_MS, worker.close());
+      await channels.close();
+      reporting.disconnect();
+    },
+  };
+}
+
+function liveReports(live: LiveState, publish: (event: FleetEvent) => Promise<unknown>): LiveReports {
+  // Reports are for watching only: when Redis is gone they are dropped, and the next one says more.
+  const quietly = async (report: () => Promise<unknown>): Promise<void> => {
+    await report().catch(() => {});
+  };
+  return {
+    trial: (trial) =>
+      quietly(async () => {
+        await live.writeTrial(trial);
+        await publish({ type: 'trial-progress', trial });
+      }),
+    trialEnded: (trialId, status) =>
+      quietly(async () => {
+        await live.forgetTrial(trialId);
+        await publish({ type: 'trial-ended', trialId, status });
+      }),
+    trialsStarted: (trialIds) => quietly(() => live.clearEpochs(trialIds)),
+    epoch: (trialId, metrics) =>
+      quietly(async () => {
+        await live.appendEpoch(trialId, metrics);
+        await publish({ type: 'trial-epoch', trialId, metrics });
+      }),
+    preparation: (preparation) =>
+      quietly(async () => {
+        await live.writePreparation(preparation);
+        const { preparationId, fraction, message } = preparation;
+        await publish({ type: 'preparation-progress', preparationId, fraction, message });
+      }),
+    preparationEnded: (preparationId, status) =>
+      quietly(() => publish({ type: 'preparation-ended', preparationId, status })),
+    worker: (worker) => quietly(() => live.writeWorker(worker)),
+    workerGone: (workerId) => quietly(() => live.forgetWorker(workerId)),
+    flagged: (trialIds) => live.flagged(trialIds).catch(() => []),
+  };
+}
+
+/** Waits for `work`, but no longer than `ms`; a failure is as good as the end of it. */
+async function within(ms: number, work: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([work.catch(() => {}), timeout]);
+  clearTimeout(timer);
+}

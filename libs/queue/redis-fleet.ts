@@ -1,0 +1,110 @@
+// The fleet over BullMQ and Redis, for whoever asks of it: API, aggregator. Everything fails within two seconds when
+// Redis is gone; nothing is retried here.
+
+import { Queue } from 'bullmq';
+import type { EpochMetrics, FleetEvent, LiveTrial, LiveWorker } from '#experiment';
+import type { Fleet, FleetCounts, FleetJob } from './fleet.js';
+import { cancelChannel, eventsChannel, FleetChannels } from './fleet-channels.js';
+import { jobIdOf, jobOptions, QUEUE_NAME } from './job-catalog.js';
+import { acquireLease, type Lease } from './lease.js';
+import { type LivePreparation, LiveState } from './live-state.js';
+import { checkRedis } from './redis-check.js';
+import { RedisGate } from './redis-gate.js';
+
+const JOBS_PER_CALL = 500;
+/** Nobody reads BullMQ's own event stream; ours are pub/sub. */
+const EVENTS_KEPT = 100;
+
+/** The settings of libs/config this needs. */
+export interface FleetSettings {
+  redisUrl: string;
+  redisPrefix: string;
+  allowUnsafeRedis: boolean;
+}
+
+/** The fleet as API and aggregator hold it. */
+export interface RedisFleet extends Fleet {
+  livePreparations(preparationIds: string[]): Promise<Map<string, LivePreparation>>;
+  /** Takes the named lease for `ms`, or undefined while someone else holds it. It saves work and guards nothing. */
+  lease(name: string, ms: number): Promise<Lease | undefined>;
+}
+
+/** Connects in the background; call `check` to know that Redis is there and fit. */
+export function openFleet(settings: FleetSettings): RedisFleet {
+  const prefix = settings.redisPrefix;
+  const gate = new RedisGate(settings.redisUrl);
+  const queue = new Queue<FleetJob>(QUEUE_NAME, {
+    connection: gate.redis,
+    prefix,
+    skipVersionCheck: true, // check() does it, with the remedy
+    streams: { events: { maxLen: EVENTS_KEPT } },
+  });
+  queue.on('error', () => {}); // whoever asks gets the error; without a listener it would end the process
+  const live = new LiveState(gate.redis, prefix);
+  const channels = new FleetChannels(settings.redisUrl, prefix);
+
+  return {
+    async check(timeoutMs) {
+      await gate.run(
+        (redis) => checkRedis(redis, { redisUrl: settings.redisUrl, allowUnsafe: settings.allowUnsafeRedis }),
+        { waitMs: timeoutMs, totalMs: timeoutMs },
+      );
+    },
+
+    async enqueue(jobs) {
+      for (let start = 0; start < jobs.length; start += JOBS_PER_CALL) {
+        const some = jobs.slice(start, start + JOBS_PER_CALL);
+        await gate.run(() => queue.addBulk(some.map((job) => ({ name: job.kind, data: job, opts: jobOptions(job) }))));
+      }
+    },
+
+    async known(jobs) {
+      const ids = jobs.map(jobIdOf);
+      const known = new Set<string>();
+      for (let start = 0; start < ids.length; start += JOBS_PER_CALL) {
+        const some = ids.slice(start, start + JOBS_PER_CALL);
+        // Finished jobs are removed at once, so a job's hash exists exactly while it waits, is delayed or runs.
+        const pipeline = gate.redis.pipeline();
+        for (const id of some) pipeline.exists(queue.toKey(id));
+        const replies = await gate.run(() => pipeline.exec());
+        some.forEach((id, index) => {
+          const [error, exists] = replies?.[index] ?? [];
+          if (error) throw error;
+          if (exists === 1) known.add(id);
+        });
+      }
+      return known;
+    },
+
+    async cancelTrials(trialIds) {
+      await gate.run(async (redis) => {
+        await live.flagCancelled(trialIds);
+        await redis.publish(cancelChannel(prefix), JSON.stringify(trialIds));
+      });
+    },
+
+    async counts(): Promise<FleetCounts> {
+      const counts = await gate.run(() => queue.getJobCounts('wait', 'delayed', 'prioritized', 'active'));
+      const of = (state: string) => counts[state] ?? 0;
+      return { waiting: of('wait') + of('delayed') + of('prioritized'), active: of('active') };
+    },
+
+    liveTrials: (trialIds: string[]): Promise<Map<string, LiveTrial>> => gate.run(() => live.trials(trialIds)),
+    liveEpochs: (trialId: string): Promise<EpochMetrics[]> => gate.run(() => live.epochs(trialId)),
+    liveWorkers: (): Promise<LiveWorker[]> => gate.run(() => live.workers()),
+    livePreparations: (ids) => gate.run(() => live.preparations(ids)),
+    lease: (name, ms) => gate.run((redis) => acquireLease(redis, `${prefix}:lease:${name}`, ms)),
+
+    async publish(event: FleetEvent) {
+      await gate.run((redis) => redis.publish(eventsChannel(prefix), JSON.stringify(event)));
+    },
+
+    subscribe: (listener) => channels.onEvent(listener),
+
+    async close() {
+      await channels.close();
+      gate.close();
+      await queue.close().catch(() => {}); // the connection is ours and closed already
+    },
+  };
+}

@@ -1,0 +1,24 @@
+// From settings to a store that is known to work.
+import type { DirectorySettings, S3Settings } from '#config';
+import { openDirectoryStore, type SignUrl } from './directory-store.js';
+import type { ObjectStore } from './object-store.js';
+import type { RetryPolicy } from './s3-requests.js';
+import { openS3Store } from './s3-store.js';
+
+export interface OpenStoreOptions {
+  /** How the API signs URLs of its own for objects in a directory; without it such a store presigns nothing. */
+  signUrl?: SignUrl;
+  /** How patient the S3 store is with its server. */
+  retries?: Partial<RetryPolicy>;
+}
+
+/**
+ * Opens the store, makes the folder or bucket where it is missing, and tries it. Throws StoreUnavailable with one clear
+ * sentence; log the store's `warnings`.
+ */
+export async function openStore(
+  settings: S3Settings | DirectorySettings,
+  { signUrl, retries }: OpenStoreOptions = {},
+): Promise<ObjectStore> {
+  return settings.kind === 's3' ? await openS3Store(settings, retries) : await openDirectoryStore(settings, signUrl);
+}

@@ -1,0 +1,277 @@
+// The object store on an S3 server (MinIO, Ceph, AWS …). Asks little of it: path style, signature V4, PUT, GET with range,
+// HEAD, ListObjectsV2, DELETE, multipart. The SHA-256 of an object stands in its metadata (x-amz-meta-sha256); ETags are
+// never taken for hashes. Requests and retries: s3-requests.ts; the upload loop: s3-upload.ts.
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import { pipeline, type Readable } from 'node:stream';
+import type { Client } from 'minio';
+import type { S3Settings } from '#config';
+import { assertIntact, assertStated, factsOf, measureBody, saveVerified, verifier } from './body.js';
+import { contentDisposition } from './content-disposition.js';
+import { assertKey, assertPrefix, isKey } from './key-rules.js';
+import {
+  type Body,
+  type BodyFacts,
+  type ListPage,
+  ObjectCorrupt,
+  type ObjectHead,
+  ObjectNotFound,
+  type ObjectStore,
+  ObjectTooLarge,
+  type PresignOptions,
+  type PutOptions,
+  StoreUnavailable,
+} from './object-store.js';
+import { ensureBucket, probeConditionalPut, probeWrite, sweepUploads } from './s3-bucket.js';
+import { S3Failure } from './s3-failure.js';
+import { clientFor, DEFAULT_RETRIES, type RetryPolicy, S3Requests } from './s3-requests.js';
+import { PART_SIZE, type Uploaded, type UploadOptions, upload } from './s3-upload.js';
+import { elementsIn, tagIn } from './s3-xml.js';
+
+const DEFAULT_PAGE = 1000;
+/** What servers give at most in one answer. */
+const SERVER_PAGE = 1000;
+const MAX_PRESIGN_SECONDS = 7 * 24 * 3600;
+
+const UNCONDITIONAL =
+  'This S3 server does not keep If-None-Match: of writers that race to create the same object more than one may ' +
+  'believe to be the first. MinIO, Ceph and AWS keep it.';
+
+/** Connects, creates the bucket where it is missing, and finds out whether the server keeps conditional writes. */
+export async function openS3Store(settings: S3Settings, retries: Partial<RetryPolicy> = {}): Promise<ObjectStore> {
+  for (const [variable, address] of [
+    ['S3_ENDPOINT', settings.endpoint],
+    ['S3_PUBLIC_ENDPOINT', settings.publicEndpoint],
+  ] as const) {
+    if (address.pathname !== '/') {
+      throw new StoreUnavailable(`${variable} must be scheme, host and port only, not ${address.href}.`, false);
+    }
+  }
+  const requests = await S3Requests.open(settings, { ...DEFAULT_RETRIES, ...retries });
+  try {
+    const impatient = requests.impatient();
+    await ensureBucket(impatient, settings);
+    const isConditional = await probeConditionalPut(impatient);
+    await sweepUploads(impatient);
+    return new S3Store(settings, requests, isConditional);
+  } catch (error) {
+    requests.close();
+    throw error instanceof S3Failure ? requests.trouble(error) : error;
+  }
+}
+
+class S3Store implements ObjectStore {
+  readonly description: string;
+  readonly warnings: readonly string[];
+  /** Signs for the address that clients outside use: a signature holds for one host only. */
+  private readonly signer: Client;
+
+  constructor(
+    private readonly settings: S3Settings,
+    private readonly requests: S3Requests,
+    private readonly isConditional: boolean,
+  ) {
+    this.description = `s3 ${settings.endpoint.origin}/${settings.bucket}`;
+    this.warnings = isConditional ? [] : [UNCONDITIONAL];
+    this.signer = clientFor(settings, settings.publicEndpoint);
+  }
+
+  async check(): Promise<void> {
+    const impatient = this.requests.impatient();
+    await ensureBucket(impatient, this.settings);
+    await probeWrite(impatient);
+  }
+
+  async put(key: string, body: Body, options: PutOptions = {}): Promise<BodyFacts> {
+    assertKey(key);
+    const uploaded = await this.uploadVerified(key, body, options);
+    // Only a condition can be refused, and there is none.
+    if (!uploaded) throw new StoreUnavailable(`The S3 server refused ${key} for a condition that was not set.`, false);
+    return uploaded.facts;
+  }
+
+  /**
+   * Exact for objects up to 16 MiB where the server keeps If-None-Match. Larger ones carry the condition on their last
+   * request, which some servers (Ceph 16) ignore; and where the server does not keep it at all, whoever stands in the
+   * object at the end was first: of racing writers two may then get true, when the later one writes after the earlier one looked.
+   */
+  async putIfAbsent(key: string, body: Body, options: PutOptions = {}): Promise<boolean> {
+    assertKey(key);
+    const facts = await measureBody(body, options.signal);
+    assertStated(key, facts, options);
+    if (this.isConditional && facts.size <= PART_SIZE) {
+      return (await this.uploadVerified(key, body, { ...options, ...facts, onlyIfAbsent: true })) !== undefined;
+    }
+    if ((await this.headers(key)) !== undefined) return false;
+    const onlyIfAbsent = this.isConditional;
+    const uploaded = await this.uploadVerified(key, body, { ...options, ...facts, onlyIfAbsent });
+    return uploaded !== undefined && (await this.headers(key))?.['x-amz-meta-writer'] === uploaded.writer;
+  }
+
+  async get(key: string, options: { signal?: AbortSignal; maxBytes?: number } = {}): Promise<Buffer> {
+    return await this.reading(key, options.signal, async (response) => {
+      const written = factsIn(key, response.headers);
+      if (options.maxBytes !== undefined && written.size > options.maxBytes) {
+        response.destroy();
+        throw new ObjectTooLarge(`${key} has ${written.size} bytes where at most ${options.maxBytes} are read`);
+      }
+      const chunks: Buffer[] = [];
+      for await (const chunk of response) chunks.push(chunk as Buffer);
+      const bytes = Buffer.concat(chunks);
+      assertIntact(key, factsOf(bytes), written);
+      return bytes;
+    });
+  }
+
+  async getToFile(key: string, path: string, options: { signal?: AbortSignal } = {}): Promise<BodyFacts> {
+    return await this.reading(key, options.signal, async (response) => {
+      const written = factsIn(key, response.headers);
+      await saveVerified(key, response, path, { written, signal: options.signal });
+      return written;
+    });
+  }
+
+  async stream(key: string, range?: { start: number; end?: number }): Promise<Readable> {
+    assertKey(key);
+    const headers: Record<string, string> = range ? { range: `bytes=${range.start}-${range.end ?? ''}` } : {};
+    const response = await this.answered(key, () => this.requests.send({ method: 'GET', key, headers }));
+    if (range === undefined) return pipeline(response, verifier(key, factsIn(key, response.headers)), () => {});
+    if (response.statusCode === 206) return response;
+    response.destroy();
+    throw new StoreUnavailable(`The S3 server at ${this.requests.address} ignores ranges.`, false);
+  }
+
+  async head(key: string): Promise<ObjectHead | undefined> {
+    assertKey(key);
+    const headers = await this.headers(key);
+    if (!headers) return undefined;
+    return {
+      key,
+      ...factsIn(key, headers),
+      contentType: headers['content-type'] ?? 'application/octet-stream',
+      modifiedAt: new Date(headers['last-modified'] ?? 0),
+    };
+  }
+
+  async list(prefix: string, options: { cursor?: string; limit?: number } = {}): Promise<ListPage> {
+    assertPrefix(prefix);
+    const limit = options.limit ?? DEFAULT_PAGE;
+    const objects: ListPage['objects'] = [];
+    let cursor = options.cursor;
+    for (;;) {
+      const query = new URLSearchParams({
+        'list-type': '2',
+        prefix,
+        'max-keys': String(Math.min(SERVER_PAGE, limit - objects.length)),
+        // The last key rather than the server's token: it holds for any server and any time.
+        ...(cursor === undefined ? {} : { 'start-after': cursor }),
+      });
+      const { text } = await this.answered(prefix, () =>
+        this.requests.sendForText({ method: 'GET', query: query.toString().replaceAll('+', '%20') }),
+      );
+      const page = elementsIn(text, 'Contents').map((item) => ({
+        key: tagIn(item, 'Key') ?? '',
+        size: Number(tagIn(item, 'Size')),
+      }));
+      // What others put into the bucket under names that we do not have is none of ours.
+      objects.push(...page.filter((item) => isKey(item.key)));
+      cursor = page.at(-1)?.key;
+      if (cursor === undefined || tagIn(text, 'IsTruncated') !== 'true') return { objects };
+      if (objects.length >= limit) return { objects, cursor };
+    }
+  }
+
+  async delete(key: string): Promise<void> {
+    assertKey(key);
+    try {
+      await this.requests.sendForText({ method: 'DELETE', key });
+    } catch (error) {
+      if (error instanceof S3Failure && error.isNotFound) return;
+      throw error instanceof S3Failure ? this.requests.trouble(error) : error;
+    }
+  }
+
+  async presign(key: string, options: PresignOptions): Promise<string> {
+    assertKey(key);
+    const { expirySeconds, fileName } = options;
+    if (!Number.isInteger(expirySeconds) || expirySeconds < 1 || expirySeconds > MAX_PRESIGN_SECONDS) {
+      throw new RangeError(`a signed URL holds for 1 to ${MAX_PRESIGN_SECONDS} seconds, not ${expirySeconds}`);
+    }
+    return await this.signer.presignedGetObject(
+      this.settings.bucket,
+      key,
+      expirySeconds,
+      fileName === undefined ? {} : { 'response-content-disposition': contentDisposition(fileName) },
+    );
+  }
+
+  async close(): Promise<void> {
+    this.requests.close();
+  }
+
+  /** Uploads and then looks at what the server says it has. */
+  private async uploadVerified(key: string, body: Body, options: UploadOptions): Promise<Uploaded | undefined> {
+    const uploaded = await upload(this.requests, key, body, options);
+    if (!uploaded) return undefined;
+    const headers = await this.headers(key);
+    if (!headers) {
+      throw new StoreUnavailable(`The S3 server took ${key} and then had no such object; was it deleted?`, true);
+    }
+    const writer = headers['x-amz-meta-writer'];
+    if (writer === undefined) {
+      throw new StoreUnavailable('The S3 server does not keep the metadata of objects (x-amz-meta-*).', false);
+    }
+    // Another writer's object has replaced ours in the meantime: then the last one counts, as promised.
+    if (writer === uploaded.writer) assertIntact(key, factsIn(key, headers), uploaded.facts);
+    return uploaded;
+  }
+
+  private async headers(key: string): Promise<IncomingHttpHeaders | undefined> {
+    try {
+      const { headers } = await this.requests.sendForText({ method: 'HEAD', key });
+      return headers;
+    } catch (error) {
+      if (error instanceof S3Failure && error.isNotFound) return undefined;
+      throw error instanceof S3Failure ? this.requests.trouble(error) : error;
+    }
+  }
+
+  /** GETs an object and reads it, all again when the connection breaks in between. */
+  private async reading<T>(
+    key: string,
+    signal: AbortSignal | undefined,
+    read: (response: IncomingMessage) => Promise<T>,
+  ): Promise<T> {
+    assertKey(key);
+    return await this.answered(key, () =>
+      this.requests.retrying(signal, async () => {
+        const response = await this.requests.sendOnce({ method: 'GET', key, signal });
+        try {
+          return await read(response);
+        } finally {
+          response.destroy();
+        }
+      }),
+    );
+  }
+
+  private async answered<T>(key: string, task: () => Promise<T>): Promise<T> {
+    try {
+      return await task();
+    } catch (error) {
+      if (!(error instanceof S3Failure)) throw error;
+      if (error.isNotFound) throw new ObjectNotFound(key);
+      if (error.status === 416) throw new RangeError(`the range begins behind the end of ${key}`);
+      throw this.requests.trouble(error);
+    }
+  }
+}
+
+/** Size and SHA-256 as the server tells them. Throws ObjectCorrupt for an object that this store did not write. */
+function factsIn(key: string, headers: IncomingHttpHeaders): BodyFacts {
+  const sha256 = headers['x-amz-meta-sha256'];
+  const size = Number(headers['content-length']);
+  if (typeof sha256 !== 'string' || !/^[0-9a-f]{64}$/.test(sha256)) {
+    throw new ObjectCorrupt(`${key} cannot be trusted: it has no x-amz-meta-sha256, so something else put it there`);
+  }
+  return { size, sha256 };
+}

@@ -1,0 +1,37 @@
+import { defineConfig } from 'vitest/config';
+
+// Two projects: fast spec files beside their sources, and test/ with real servers and processes, one file at a time
+// (two cores: heavy files never share the machine).
+const resolve = { conditions: ['source'] };
+const ssr = { resolve: { conditions: ['source', 'node'] } };
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        resolve,
+        ssr,
+        test: {
+          name: 'unit',
+          include: ['apps/**/*.spec.ts', 'libs/**/*.spec.ts'],
+          testTimeout: 60_000,
+          maxWorkers: 2,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        resolve,
+        ssr,
+        test: {
+          name: 'whole',
+          include: ['test/**/*.spec.ts'],
+          exclude: ['test/chaos/**', 'test/bench/**'],
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
+          fileParallelism: false,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
+  },
+});
