@@ -45,9 +45,9 @@ export function run(command, args, { log, env, cwd, lock }) {
   });
 }
 
-/** The full path of a program, or undefined; looks on PATH and where servers lie that are not on every user's PATH. */
-export function findCommand(name, env = process.env) {
-  const folders = [...(env.PATH ?? '').split(delimiter), ...(env.PATH ? ['/usr/sbin', '/usr/local/bin'] : [])];
+/** The full path of a program, or undefined; looks on PATH, then in `more` folders. */
+export function findCommand(name, env = process.env, more = []) {
+  const folders = [...(env.PATH ?? '').split(delimiter), ...more];
   for (const folder of folders) {
     if (!folder) continue;
     const path = join(folder, name);
