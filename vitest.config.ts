@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 // Two projects: fast spec files beside their sources, and test/ with real servers and processes, one file at a time
 // (two cores: heavy files never share the machine).
 const resolve = { conditions: ['source'] };
-const ssr = { resolve: { conditions: ['source', 'node', 'import', 'default'] } };
+const ssr = { resolve: { conditions: ['source', 'node'] } };
 
 export default defineConfig({
   test: {
