@@ -117,22 +117,27 @@ describe('planTrials', () => {
 });
 
 describe('planBundles', () => {
-  it('balances: 15 trials at 8 make 8 and 7, in order', () => {
+  it('gives each seed its own bundles, balanced, in order', () => {
     const trials = plan({ vary: { temperature: [1, 2, 4, 8] }, seeds: 3 });
-    const bundles = planBundles(trials, 8);
-    expect(bundles.map((bundle) => bundle.length)).toEqual([8, 7]);
-    expect(bundles.flat()).toEqual(trials.map(({ trialId }) => trialId));
-    expect(planBundles(trials, 4).map((bundle) => bundle.length)).toEqual([4, 4, 4, 3]);
-    expect(planBundles(trials, 1)).toHaveLength(15);
+    const seedOf = new Map(trials.map(({ trialId, spec }) => [trialId, spec.hyperparameters.seed]));
+    for (const [most, sizes] of [
+      [8, [5, 5, 5]],
+      [4, [3, 2, 3, 2, 3, 2]],
+      [1, new Array(15).fill(1)],
+    ] as const) {
+      const bundles = planBundles(trials, most);
+      expect(bundles.map((bundle) => bundle.length)).toEqual(sizes);
+      for (const bundle of bundles) expect(new Set(bundle.map((trialId) => seedOf.get(trialId))).size).toBe(1);
+      expect(bundles.flat().sort()).toEqual(trials.map(({ trialId }) => trialId).sort());
+    }
     expect(planBundles([], 8)).toEqual([]);
   });
 
-  it('puts together only trials of equal shape and data', () => {
-    const vary = { studentLayers: [1, 2], learningRate: [1e-4, 1e-3], weightDecay: [0, 1e-4] };
-    const bundles = planBundles(plan({ vary, seeds: 1 }), 64);
-    expect(bundles.map((bundle) => bundle.length)).toEqual([4, 4]);
-    expect(planBundles(plan({ vary: { channel: ['awgn', 'rayleigh'], epochs: [1, 2] }, seeds: 2 }), 64)).toHaveLength(
-      4,
-    );
+  it('puts together only trials of equal shape, data and optimizer', () => {
+    const vary = { studentLayers: [1, 2], learningRate: [1e-4, 1e-3], temperature: [2, 4, 8] };
+    const bundles = planBundles(plan({ vary, seeds: 1, baseline: false, reference: false }), 64);
+    expect(bundles.map((bundle) => bundle.length)).toEqual([3, 3, 3, 3]);
+    const grid = plan({ vary: { channel: ['awgn', 'rayleigh'], epochs: [1, 2] }, seeds: 2 });
+    expect(planBundles(grid, 64)).toHaveLength(8);
   });
 });

@@ -227,6 +227,12 @@ describe.skipIf(!minioBinary)('MinIO', () => {
       expect((await collect(stream)).equals(body)).toBe(true);
     });
 
+    it('a bucket that is missing and may not be created: one sentence', async () => {
+      proxy.fail(undefined, 'denied');
+      const opened = openStore({ ...minio.settings('missing'), endpoint: proxy.endpoint }, { retries: QUICK });
+      await expect(opened).rejects.toThrow(/has no bucket missing and the access key may not create it/);
+    });
+
     it('a server that does not know If-None-Match: a warning and the weaker way', async () => {
       proxy.refuseConditions(true);
       const settings = { ...minio.settings('weak'), endpoint: proxy.endpoint };
@@ -291,7 +297,7 @@ describe.skipIf(!OTHER)('another S3 server', () => {
   });
 });
 
-type Fault = 'reset' | 'slowDown' | 'silence' | 'cut' | 'lostAnswer';
+type Fault = 'denied' | 'reset' | 'slowDown' | 'silence' | 'cut' | 'lostAnswer';
 
 interface FaultProxy {
   endpoint: URL;
@@ -320,6 +326,7 @@ async function startFaultProxy(target: URL): Promise<FaultProxy> {
     if (fault === 'silence') return;
     if (fault === 'reset') return void request.socket.resetAndDestroy();
     if (fault === 'slowDown') return refuse(answer, 503, 'SlowDown');
+    if (fault === 'denied') return refuse(answer, 403, 'AccessDenied');
     if (isRefused && request.headers['if-none-match']) return refuse(answer, 501, 'NotImplemented');
     const { hostname, port } = target;
     const options = { hostname, port, method: request.method, path: request.url ?? '/', headers: request.headers };
