@@ -86,15 +86,17 @@ export async function watchSweep(context: Context, client: ApiClient, sweepId: s
   const report = await fetchReport(client, sweepId);
   if (context.json) terminal.print(JSON.stringify({ sweep: followed.sweep, report }, null, 2));
   else if (report) sayVerdict(context, report);
-  terminal.say(texts.workersTookPart(followed.workers));
-  terminal.say(
-    texts.whereResultsAre(
-      `${client.url}/v1/sweeps/${sweepId}/report`,
-      sweepId,
-      context.command,
-      shownSeconds(followed.seconds),
-    ),
-  );
+  if (report) {
+    terminal.say(texts.workersTookPart(followed.workers));
+    terminal.say(
+      texts.whereResultsAre(
+        `${client.url}/v1/sweeps/${sweepId}/report`,
+        sweepId,
+        context.command,
+        shownSeconds(followed.seconds),
+      ),
+    );
+  }
   const { trials, counts, status } = followed.sweep;
   if (status === 'cancelled') throw new Trouble(texts.sweepWasCancelled(sweepId), EXIT_FAILED);
   const failed = trials.length - (counts.completed ?? 0);

@@ -42,7 +42,18 @@ const MARKER = 'state.json';
 const LOCK = 'lock';
 const PROCESSES = 'processes.json';
 /** What a fleet makes in its folder; nothing else is ever removed from it. */
-const OWN_ENTRIES = ['store', 'redis', 'logs', 'work', 'key', 'connection.json', MARKER, PROCESSES, '.gitignore'];
+const OWN_ENTRIES = [
+  'store',
+  'redis',
+  'logs',
+  'work',
+  'report',
+  'key',
+  'connection.json',
+  MARKER,
+  PROCESSES,
+  '.gitignore',
+];
 /** Less than this free, and training would end in a full disk. */
 const LEAST_FREE_BYTES = 64 * 2 ** 20;
 const OLD_FLEET_WAIT_MS = 15_000;
