@@ -1,4 +1,6 @@
 // Opens what the API stands on, checks it, and listens; every way in which that fails is one sentence.
+import { once } from 'node:events';
+import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import type { Config } from '#config';
@@ -66,7 +68,11 @@ export async function startApi(settings: Config, log: Log): Promise<RunningApi> 
 
 async function listen(app: NestExpressApplication, { apiHost, apiPort }: Config): Promise<void> {
   try {
-    await app.listen(apiPort, apiHost);
+    // Not through app.listen, which logs the failure as well: it is one sentence, said by whoever starts us.
+    await app.init();
+    const server = app.getHttpServer() as Server;
+    server.listen(apiPort, apiHost);
+    await once(server, 'listening');
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined;
     const address = `${apiHost}:${apiPort}`;
