@@ -86,8 +86,8 @@ export async function watchSweep(context: Context, client: ApiClient, sweepId: s
   const report = await fetchReport(client, sweepId);
   if (context.json) terminal.print(JSON.stringify({ sweep: followed.sweep, report }, null, 2));
   else if (report) sayVerdict(context, report);
+  terminal.say(texts.workersTookPart(followed.workers));
   if (report) {
-    terminal.say(texts.workersTookPart(followed.workers));
     terminal.say(
       texts.whereResultsAre(
         `${client.url}/v1/sweeps/${sweepId}/report`,

@@ -149,7 +149,8 @@ describe('a large sweep', () => {
     const answer = await submit(body);
     expect(answer.status).toBe(202);
     expect(answer.body.trials).toHaveLength(2000);
-    expect(answer.body.bundles).toBe(250);
+    // Each of the 100 seeds has its 20 trials in 3 bundles of at most 8.
+    expect(answer.body.bundles).toBe(300);
     expect((await api.get(`/v1/sweeps/${answer.body.sweepId}`)).body.counts.queued).toBe(2000);
   });
 });

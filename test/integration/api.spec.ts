@@ -190,7 +190,7 @@ describe('a sweep', () => {
     const answer = await api.post('/v1/sweeps', SWEEP);
     expect(answer.status).toBe(202);
     expect(answer.headers.get('location')).toBe(answer.body.links.self);
-    expect(answer.body).toMatchObject({ status: 'queued', bundles: 1, reused: 0 });
+    expect(answer.body).toMatchObject({ status: 'queued', bundles: 2, reused: 0 });
     ({ sweepId } = answer.body);
     trialIds = answer.body.trials.map((trial: { trialId: string }) => trial.trialId);
     expect(await waitingJobs()).toBe(before + answer.body.bundles);
