@@ -100,6 +100,14 @@ export interface TrainedStudent {
   arrays: Map<string, Float32Array>;
 }
 
+/** Lets messages, signals and timers through between two steps; tf.nextFrame does not in Node. */
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => {
+    if (typeof setImmediate === 'function') setImmediate(resolve);
+    else setTimeout(resolve, 0);
+  });
+}
+
 /** How many steps an epoch has. */
 export function stepsPerEpoch(settings: TrainingSettings, trainSentences: number): number {
   return Math.ceil(Math.min(settings.sentencesPerEpoch ?? trainSentences, trainSentences) / settings.batchSize);
@@ -161,7 +169,7 @@ export async function trainStudents(setup: TrainingSetup, listener: TrainingList
           tokensPerSecond: meter.tokensPerSecond(),
         });
         if (listener.shouldStop?.() || !states.some((_, k) => runs(k))) return states;
-        await tf.nextFrame();
+        await nextTurn();
       }
       const losses = validationLosses(setup.model, parameters, validation);
       for (let k = 0; k < students; k++) {
