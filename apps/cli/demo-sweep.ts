@@ -22,6 +22,6 @@ export const DEMO = {
     seeds: 3,
     baseline: true,
     evaluation: { snrDb: [0, 6, 12, 18], sentences: 100 },
-    trialsPerBundle: 8,
+    trialsPerBundle: 3,
   },
 } as const;

@@ -50,10 +50,10 @@ export class WorkerService implements OnApplicationBootstrap, BeforeApplicationS
       handle: (job, context) => this.handle(job, context),
       onCancel: (trialIds) => this.lookForCancelled(trialIds),
       onTrouble: (message) => this.warnOnce(message),
+      onReady: () => this.show(),
       ...(lockTimes ? { lockTimes } : {}),
     });
     this.registry = setInterval(() => this.show(), times.registryMs);
-    this.show();
     for (const warning of this.store.warnings) this.logger.warn(warning);
     this.logger.log(`${workerId} takes jobs; store: ${this.store.description}`);
   }

@@ -38,6 +38,8 @@ export interface JobHostOptions {
   onCancel(trialIds: string[]): void;
   /** What is worth a line in the log. */
   onTrouble(message: string): void;
+  /** Reports reach Redis from now on: at the start, and whenever it is back. */
+  onReady?(): void;
   lockTimes?: LockTimes;
 }
 
@@ -73,6 +75,7 @@ export function hostJobs(settings: FleetSettings, options: JobHostOptions): JobH
   const running = new Map<string, { stop: AbortController; ended: Promise<unknown> }>();
   const channels = new FleetChannels(settings.redisUrl, prefix);
   const reporting = connectFailingFast(settings.redisUrl);
+  reporting.on('ready', () => options.onReady?.());
   let draining = false;
 
   const run = async (job: Job<FleetJob>, token: string | undefined, signal: AbortSignal): Promise<void> => {
