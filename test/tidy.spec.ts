@@ -41,12 +41,28 @@ const PURE: Record<string, RegExp> = {
   'libs/checkpoint': /^node:(crypto|util|buffer|zlib)$/,
 };
 
-const tracked = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], {
-  cwd: ROOT,
-  encoding: 'utf8',
-})
-  .split('\n')
-  .filter((file) => file !== '' && existsSync(join(ROOT, file)));
+/** What git would commit; where there is no git (a bare machine, an unpacked archive), everything that no build made. */
+function ownFiles(): string[] {
+  try {
+    const listed = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], {
+      cwd: ROOT,
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    return listed.split('\n').filter((file) => file !== '' && existsSync(join(ROOT, file)));
+  } catch {
+    const made = /^(?:node_modules|dist|\.git|\.semdistill|coverage|minio-data)(?:\/|$)|\.(?:log|tsbuildinfo)$/;
+    const below = (folder: string): string[] =>
+      readdirSync(join(ROOT, folder), { withFileTypes: true }).flatMap((entry) => {
+        const path = folder === '' ? entry.name : `${folder}/${entry.name}`;
+        if (made.test(path)) return [];
+        return entry.isDirectory() ? below(path) : [path];
+      });
+    return below('');
+  }
+}
+
+const tracked = ownFiles();
 const sources = tracked.filter((file) => /^(apps|libs)\/.*\.ts$/.test(file) && !file.endsWith('.d.ts'));
 
 function packageOf(file: string): string {

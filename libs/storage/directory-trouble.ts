@@ -21,11 +21,14 @@ function sentenceFor(code: string, root: string, path: string | undefined): [str
   switch (code) {
     case 'ENOSPC':
       return [
-        `The disk of the store folder ${root} is full; free some space there, nothing half-written was kept.`,
+        `The disk of the store folder ${root} is full (ENOSPC); free some space there, nothing half-written was kept.`,
         true,
       ];
     case 'EDQUOT':
-      return [`The disk quota for the store folder ${root} is used up; free some space or raise the quota.`, true];
+      return [
+        `The disk quota for the store folder ${root} is used up (EDQUOT); free some space or raise the quota.`,
+        true,
+      ];
     case 'EACCES':
     case 'EPERM': {
       const who = process.getuid ? `user ${process.getuid()}` : 'this user';

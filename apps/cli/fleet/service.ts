@@ -24,7 +24,7 @@ export interface ServiceExit {
   seconds: number;
 }
 
-const DISK_FULL = /ENOSPC|no space left on device/i;
+const DISK_FULL = /ENOSPC|EDQUOT|no space left on device/i;
 
 export class Service {
   readonly exited: Promise<ServiceExit>;

@@ -93,7 +93,8 @@ export function stateFolderTrouble(error: unknown, path: string, texts: Texts): 
   const code = systemCode(error);
   const options = { cause: error };
   if (code === 'ENOSPC' || code === 'EDQUOT') return new Trouble(texts.diskFull(path), 1, [], options);
-  if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS')
+  // Node's recursive mkdir says ENOENT where the file system is read-only.
+  if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS' || code === 'ENOENT')
     return new Trouble(texts.stateFolderNoPermission(path), 1, [], options);
   if (code === 'ENOTDIR' || code === 'EEXIST') return new Trouble(texts.stateFolderIsFile(path), 1, [], options);
   if (code === undefined) return error;
