@@ -1,6 +1,5 @@
 // The training loop, top to bottom: epochs of seeded batches, one step for K students at once, validation, checkpoints. The order
 // of data, the noise and the dropout are pure functions of (seed, step), so equal requests give equal bytes.
-import * as tf from '@tensorflow/tfjs-core';
 import {
   type Batch,
   CHANNEL_WIDTH,
@@ -43,8 +42,6 @@ export interface TrainingSetup {
   optimizer: OptimizerFactory;
   data: { train: readonly number[][]; validation: readonly number[][] };
   settings: TrainingSettings;
-  /** Uniform random tensors of the engine; the streams of semcom where there are none. */
-  uniform?: (shape: number[], keys: [number, number]) => tf.Tensor;
 }
 
 /** One student's epoch. */
@@ -147,7 +144,7 @@ export async function trainStudents(setup: TrainingSetup, listener: TrainingList
         step += 1;
         const batch = collate(data.train, indices);
         const use = drawChannel(batch, settings, step);
-        const model = { ...setup.model, dropout: dropoutOf(settings, step, setup.uniform) };
+        const model = { ...setup.model, dropout: dropoutOf(settings, step) };
         const { values, gradients } = parameters.withValues((trained) => bundleGradients(model, trained, batch, use));
         parameters.step(gradients);
         for (const gradient of gradients.values()) gradient.dispose();
@@ -235,23 +232,13 @@ export function drawUse(
  * Dropout of one step: site i's mask is a function of (seed, step, i) and the rows, not of how many students share the bundle, so a
  * student trained alone drops the same units.
  */
-function dropoutOf(settings: TrainingSettings, step: number, uniform: TrainingSetup['uniform']): Dropout | undefined {
+function dropoutOf(settings: TrainingSettings, step: number): Dropout | undefined {
   const { dropout: rate, seed } = settings;
   if (rate === 0) return undefined;
   let site = 0;
-  return (x) => {
+  return () => {
     site += 1;
-    const stream = new RandomStream(seed, 'dropout', step, site);
-    const shape = [1, x.shape[1], x.shape[2]];
-    let draws: tf.Tensor;
-    if (uniform) draws = uniform(shape, [stream.uint32() | 0, stream.uint32() | 0]);
-    else {
-      const values = new Float32Array(x.shape[1] * x.shape[2]);
-      stream.fillUniform(values);
-      draws = tf.tensor(values, shape);
-    }
-    const keep = tf.cast(tf.greaterEqual(draws, rate), 'float32');
-    return tf.mul(x, tf.div(keep, 1 - rate));
+    return { rate, stream: new RandomStream(seed, 'dropout', step, site), firstRow: 0 };
   };
 }
 

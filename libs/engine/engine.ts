@@ -31,8 +31,6 @@ export interface Engine {
   notice?: string;
   lossKernel?: ReturnType<typeof openTensorflow>['lossKernel'];
   adam?: ReturnType<typeof openTensorflow>['adam'];
-  /** Uniform [0, 1) of a shape from a counter-based generator keyed by two int32. */
-  uniform?: ReturnType<typeof openTensorflow>['uniform'];
 }
 
 /** No backend that satisfies the options; the message says what to do. */
@@ -98,12 +96,11 @@ function startTensorflow(placed: PlacedEngine, options: EngineOptions): Engine {
   const engine: Engine = {
     numerics: {
       backend: 'tensorflow',
-      library: `TensorFlow ${version}${opened.lossKernel ? ' with own loss' : ''}`,
+      library: `TensorFlow ${version}${opened.lossKernel ? ' with own operations' : ''}`,
       threads: options.threads ?? cpus().length,
       device: opened.isGpu ? 'gpu' : cpuName(),
     },
     adam: opened.adam,
-    uniform: opened.uniform,
   };
   if (opened.lossKernel) engine.lossKernel = opened.lossKernel;
   return engine;

@@ -3,7 +3,21 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { type DeepscShape } from './architecture.js';
 import { type ChannelUse, normalizePower, transmit } from './channel.js';
-import { attend, type Dropout, type Extent, embed, feedForward, layerNorm, linear, parameter } from './layers.js';
+import { type Dropout, noDropout } from './dropout.js';
+import { hasFusedLayers } from './fused-layers.js';
+import {
+  addNorm,
+  attend,
+  biasAndRelu,
+  biasRelu,
+  branchOf,
+  type Extent,
+  embed,
+  feedForward,
+  linear,
+  parameter,
+  type View,
+} from './layers.js';
 import type { Weights } from './weights.js';
 
 /** A padded batch of token rows with START and END, and what the model needs to know of its pads. */
@@ -49,33 +63,72 @@ export function keepMask(batch: Batch): tf.Tensor3D {
   );
 }
 
-const asIs: Dropout = (x) => x;
+/** How many ids of each row are no pads, int32 [size]; pads stand at the end of a row. */
+function lengthsOf(batch: Batch): tf.Tensor1D {
+  const lengths = new Int32Array(batch.size);
+  for (let i = 0; i < batch.ids.length; i++)
+    if (batch.ids[i] !== 0) lengths[Math.floor(i / batch.tokens)] = (i % batch.tokens) + 1;
+  return tf.tensor1d(lengths, 'int32');
+}
+
+/** What may be looked at of a source batch whose rows are repeated `fold` times. */
+function sourceView(source: Batch, groups: number, fold: number): View {
+  const lengths = lengthsOf(source);
+  return {
+    causal: false,
+    lengths: fold === 1 ? lengths : tf.tile(lengths, [fold]),
+    hiding: hasFusedLayers() ? null : sourceHiding(source, groups * fold),
+  };
+}
+
+function targetView(input: Batch, groups: number, fold: number): View {
+  const lengths = lengthsOf(input);
+  return {
+    causal: true,
+    lengths: fold === 1 ? lengths : tf.tile(lengths, [fold]),
+    hiding: hasFusedLayers() ? null : targetHiding(input, groups * fold),
+  };
+}
 
 /** The semantic encoder. Returns encOut [G, size*tokens, d]. */
-export function encode(weights: Weights, shape: DeepscShape, batch: Batch, dropout: Dropout = asIs): tf.Tensor3D {
+export function encode(weights: Weights, shape: DeepscShape, batch: Batch, dropout: Dropout = noDropout): tf.Tensor3D {
   const table = parameter(weights, 'encoder.embedding.weight');
   const extent: Extent = { groups: table.shape[0] as number, batch: batch.size, tokens: batch.tokens };
-  const hiding = sourceHiding(batch, extent.groups);
-  const options = { extent, memoryTokens: batch.tokens, heads: shape.heads, hiding };
-  let x = dropout(embed(table, tf.tensor1d(batch.ids, 'int32'), extent));
+  const view = sourceView(batch, extent.groups, 1);
+  const options = { extent, memoryTokens: batch.tokens, heads: shape.heads, view };
+  let x = embed(table, tf.tensor1d(batch.ids, 'int32'), extent, dropout());
   for (let i = 0; i < shape.encoderLayers; i++) {
     const layer = `encoder.enc_layers.${i}`;
-    x = layerNorm(weights, `${layer}.layernorm1`, tf.add(x, dropout(attend(weights, `${layer}.mha`, x, x, options))));
-    x = layerNorm(weights, `${layer}.layernorm2`, tf.add(x, dropout(feedForward(weights, `${layer}.ffn`, x))));
+    // Without a gradient in the making, what a layer needed is given back when it is done.
+    x = tf.tidy(() => {
+      const y = addNorm(
+        weights,
+        `${layer}.layernorm1`,
+        x,
+        attend(weights, `${layer}.mha`, x, null, options),
+        dropout(),
+      );
+      return addNorm(weights, `${layer}.layernorm2`, y, feedForward(weights, `${layer}.ffn`, y), dropout());
+    });
   }
   return x;
 }
 
 /** The channel encoder: W2 relu(W0 x), [G, N, d] to [G, N, 16]. */
 export function encodeForChannel(weights: Weights, encoded: tf.Tensor3D): tf.Tensor3D {
-  return linear(weights, 'channel_encoder.2', tf.relu(linear(weights, 'channel_encoder.0', encoded)));
+  return linear(weights, 'channel_encoder.2', biasRelu(branchOf(weights, 'channel_encoder.0', encoded)));
 }
 
 /** The channel decoder: a = linear1 y; LN(a + linear3 relu(linear2 relu(a))), [G, N, 16] to memory [G, N, d]. */
 export function decodeFromChannel(weights: Weights, received: tf.Tensor3D): tf.Tensor3D {
-  const a = linear(weights, 'channel_decoder.linear1', received);
-  const b = linear(weights, 'channel_decoder.linear3', tf.relu(linear(weights, 'channel_decoder.linear2', tf.relu(a))));
-  return layerNorm(weights, 'channel_decoder.layernorm', tf.add(a, b));
+  const first = biasAndRelu(branchOf(weights, 'channel_decoder.linear1', received));
+  const hidden = biasRelu(branchOf(weights, 'channel_decoder.linear2', first.relu));
+  return addNorm(
+    weights,
+    'channel_decoder.layernorm',
+    first.linear,
+    branchOf(weights, 'channel_decoder.linear3', hidden),
+  );
 }
 
 /** Transmitter: token rows to channel symbols of the profile's power, tx [G, size*tokens, 16]. */
@@ -105,29 +158,33 @@ export function decode(
   shape: DeepscShape,
   memory: tf.Tensor3D,
   { source, input, fold = 1 }: ReceiverInput,
-  dropout: Dropout = asIs,
+  dropout: Dropout = noDropout,
 ): tf.Tensor3D {
   const table = parameter(weights, 'decoder.embedding.weight');
   const groups = table.shape[0] as number;
   const extent: Extent = { groups, batch: input.size * fold, tokens: input.tokens };
-  const self = { extent, memoryTokens: input.tokens, heads: shape.heads, hiding: targetHiding(input, groups * fold) };
-  const cross = {
-    extent,
-    memoryTokens: source.tokens,
-    heads: shape.heads,
-    hiding: sourceHiding(source, groups * fold),
-  };
-  let x = embed(table, tf.tensor1d(repeated(input.ids, fold), 'int32'), extent);
-  x = dropout(x);
+  const self = { extent, memoryTokens: input.tokens, heads: shape.heads, view: targetView(input, groups, fold) };
+  const cross = { extent, memoryTokens: source.tokens, heads: shape.heads, view: sourceView(source, groups, fold) };
+  let x = embed(table, tf.tensor1d(repeated(input.ids, fold), 'int32'), extent, dropout());
   for (let i = 0; i < shape.decoderLayers; i++) {
     const layer = `decoder.dec_layers.${i}`;
-    x = layerNorm(weights, `${layer}.layernorm1`, tf.add(x, dropout(attend(weights, `${layer}.self_mha`, x, x, self))));
-    x = layerNorm(
-      weights,
-      `${layer}.layernorm2`,
-      tf.add(x, dropout(attend(weights, `${layer}.src_mha`, x, memory, cross))),
-    );
-    x = layerNorm(weights, `${layer}.layernorm3`, tf.add(x, dropout(feedForward(weights, `${layer}.ffn`, x))));
+    x = tf.tidy(() => {
+      const y = addNorm(
+        weights,
+        `${layer}.layernorm1`,
+        x,
+        attend(weights, `${layer}.self_mha`, x, null, self),
+        dropout(),
+      );
+      const z = addNorm(
+        weights,
+        `${layer}.layernorm2`,
+        y,
+        attend(weights, `${layer}.src_mha`, y, memory, cross),
+        dropout(),
+      );
+      return addNorm(weights, `${layer}.layernorm3`, z, feedForward(weights, `${layer}.ffn`, z), dropout());
+    });
   }
   return x;
 }

@@ -4,11 +4,12 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { DeepscShape } from './architecture.js';
 import { type Batch, sourceHiding } from './deepsc.js';
 import {
+  addNorm,
+  branchOf,
   type Extent,
   embedAt,
   feedForward,
   joinHeads,
-  layerNorm,
   linear,
   parameter,
   splitHeads,
@@ -116,11 +117,11 @@ function nextTokens(
     cache.key = grow(cache.key, heads('wk'));
     cache.value = grow(cache.value, heads('wv'));
     const self = joinHeads(weigh(heads('wq'), cache.key, cache.value, step.pads), extent);
-    x = layerNorm(weights, `${layer}.layernorm1`, tf.add(x, linear(weights, `${layer}.self_mha.dense`, self)));
+    x = addNorm(weights, `${layer}.layernorm1`, x, branchOf(weights, `${layer}.self_mha.dense`, self));
     const query = splitHeads(linear(weights, `${layer}.src_mha.wq`, x), extent, shape.heads);
     const cross = joinHeads(weigh(query, cache.crossKey, cache.crossValue, step.crossHiding), extent);
-    x = layerNorm(weights, `${layer}.layernorm2`, tf.add(x, linear(weights, `${layer}.src_mha.dense`, cross)));
-    x = layerNorm(weights, `${layer}.layernorm3`, tf.add(x, feedForward(weights, `${layer}.ffn`, x)));
+    x = addNorm(weights, `${layer}.layernorm2`, x, branchOf(weights, `${layer}.src_mha.dense`, cross));
+    x = addNorm(weights, `${layer}.layernorm3`, x, feedForward(weights, `${layer}.ffn`, x));
   });
   return tf.reshape(tf.argMax(linear(weights, 'dense', x), -1), [extent.groups * extent.batch]) as tf.Tensor1D;
 }

@@ -1,11 +1,10 @@
 // The building blocks of DeepSC on tfjs-core, each over a leading group axis: activations [G, N, width] with N = batch x tokens,
-// kernels [G, in, out]. Knows no ids, no channel and no training.
+// kernels [G, in, out]. Where the backend has fused kernels they are taken; the code here is their plain twin. Knows no channel.
 import * as tf from '@tensorflow/tfjs-core';
 import { LAYER_NORM_EPSILON } from './architecture.js';
+import { type DropoutSite, dropOut } from './dropout.js';
+import { fusedAddNorm, fusedAttention, fusedBiasRelu, fusedEmbed, hasFusedLayers } from './fused-layers.js';
 import type { Weights } from './weights.js';
-
-/** Zeroes and rescales activations while training; absent when measuring. Called in a fixed order, once per site. */
-export type Dropout = (x: tf.Tensor3D) => tf.Tensor3D;
 
 /** Which rows belong together: G groups, `batch` sentences of `tokens` positions each. */
 export interface Extent {
@@ -54,9 +53,49 @@ const normalize = tf.customGrad((...inputs: (tf.Tensor | tf.GradSaveFunc)[]) => 
   };
 });
 
-/** W2 relu(W1 x). */
-export function feedForward(weights: Weights, name: string, x: tf.Tensor3D): tf.Tensor3D {
-  return linear(weights, `${name}.w_2`, tf.relu(linear(weights, `${name}.w_1`, x)));
+/** What a sublayer adds to its residual: value [G, N, d], to which its bias [G, d] has yet to be added. */
+export interface Branch {
+  value: tf.Tensor3D;
+  bias: tf.Tensor;
+}
+
+/** A linear layer that stops before its bias, so that what follows can add it in the same pass. */
+export function branchOf(weights: Weights, name: string, x: tf.Tensor3D): Branch {
+  return {
+    value: tf.matMul(x, parameter(weights, `${name}.weight`) as tf.Tensor3D),
+    bias: parameter(weights, `${name}.bias`),
+  };
+}
+
+/** max(x + bias, 0) */
+export function biasRelu({ value, bias }: Branch): tf.Tensor3D {
+  return hasFusedLayers() ? fusedBiasRelu(value, bias) : tf.relu(tf.add(value, tf.expandDims(bias, 1)));
+}
+
+/** x + bias, and max(x + bias, 0), where both are needed. */
+export function biasAndRelu(branch: Branch): { linear: tf.Tensor3D; relu: tf.Tensor3D } {
+  const sum = tf.add(branch.value, tf.expandDims(branch.bias, 1)) as tf.Tensor3D;
+  return { linear: sum, relu: hasFusedLayers() ? biasRelu(branch) : tf.relu(sum) };
+}
+
+/** Layer norm of x + dropout(branch). */
+export function addNorm(
+  weights: Weights,
+  name: string,
+  x: tf.Tensor3D,
+  branch: Branch,
+  site: DropoutSite | null = null,
+): tf.Tensor3D {
+  if (hasFusedLayers()) {
+    const norm = { gain: parameter(weights, `${name}.weight`), bias: parameter(weights, `${name}.bias`) };
+    return fusedAddNorm(x, branch, norm, site);
+  }
+  return layerNorm(weights, name, tf.add(x, dropOut(tf.add(branch.value, tf.expandDims(branch.bias, 1)), site)));
+}
+
+/** W2 relu(W1 x), its last bias not yet added. */
+export function feedForward(weights: Weights, name: string, x: tf.Tensor3D): Branch {
+  return branchOf(weights, `${name}.w_2`, biasRelu(branchOf(weights, `${name}.w_1`, x)));
 }
 
 /** [G, batch*tokens, d] to [G*batch, heads, tokens, d/heads]. */
@@ -71,24 +110,64 @@ export function joinHeads(x: tf.Tensor4D, extent: Extent): tf.Tensor3D {
   return tf.reshape(tf.transpose(x, [0, 2, 1, 3]), [extent.groups, extent.batch * extent.tokens, heads * width]);
 }
 
+/** What a sentence's positions may look at: the first `lengths[b]` positions of its memory and, if causal, none after their own. */
+export interface View {
+  causal: boolean;
+  /** int32 [batch]; for the fused kernel */
+  lengths: tf.Tensor1D;
+  /** The same as an additive mask, 0 or -1e9, that broadcasts to [G*batch, heads, tokens, memoryTokens]; for the plain twin. */
+  hiding: tf.Tensor | null;
+}
+
 /**
- * Multi-head attention: softmax(q k' / sqrt(width) + hidden * -1e9) v, heads joined, then `dense`.
- * x [G, batch*tokens, d] asks, memory [G, batch*memoryTokens, d] answers; `hiding` is already times -1e9 and broadcasts to
- * [G*batch, heads, tokens, memoryTokens]; null when nothing is hidden.
+ * Multi-head attention: softmax(q k' / sqrt(width) + hiding) v, heads joined, then `dense`, its bias not yet added.
+ * x [G, batch*tokens, d] asks, memory [G, batch*memoryTokens, d] answers; `memory` null: x itself.
  */
 export function attend(
   weights: Weights,
   name: string,
   x: tf.Tensor3D,
-  memory: tf.Tensor3D,
-  options: { extent: Extent; memoryTokens: number; heads: number; hiding: tf.Tensor | null },
-): tf.Tensor3D {
+  memory: tf.Tensor3D | null,
+  options: { extent: Extent; memoryTokens: number; heads: number; view: View },
+): Branch {
+  const context = hasFusedLayers() ? attendFused : attendPlainly;
+  return branchOf(weights, `${name}.dense`, context(weights, name, x, memory, options));
+}
+
+type AttendArguments = Parameters<typeof attend>;
+
+function attendPlainly(...[weights, name, x, memory, options]: AttendArguments): tf.Tensor3D {
   const { extent, heads } = options;
   const memoryExtent = { ...extent, tokens: options.memoryTokens };
   const query = splitHeads(linear(weights, `${name}.wq`, x), extent, heads);
-  const key = splitHeads(linear(weights, `${name}.wk`, memory), memoryExtent, heads);
-  const value = splitHeads(linear(weights, `${name}.wv`, memory), memoryExtent, heads);
-  return linear(weights, `${name}.dense`, joinHeads(weigh(query, key, value, options.hiding), extent));
+  const key = splitHeads(linear(weights, `${name}.wk`, memory ?? x), memoryExtent, heads);
+  const value = splitHeads(linear(weights, `${name}.wv`, memory ?? x), memoryExtent, heads);
+  return joinHeads(weigh(query, key, value, options.view.hiding), extent);
+}
+
+/** Projections that share an input are one product: [q k v] of x, or [k v] of the memory. */
+function attendFused(...[weights, name, x, memory, options]: AttendArguments): tf.Tensor3D {
+  const { extent, heads, memoryTokens, view } = options;
+  const project = (input: tf.Tensor3D, names: string[]): Branch => {
+    const all = (kind: string) => names.map((one) => parameter(weights, `${name}.${one}.${kind}`));
+    const kernel = tf.concat(all('weight') as tf.Tensor3D[], 2) as tf.Tensor3D;
+    return { value: tf.matMul(input, kernel), bias: tf.concat(all('bias'), 1) };
+  };
+  const query = memory ? branchOf(weights, `${name}.wq`, x) : project(x, ['wq', 'wk', 'wv']);
+  const answers = memory ? project(memory, ['wk', 'wv']) : query;
+  return fusedAttention(
+    { query: query.value, queryBias: query.bias, memory: answers.value, memoryBias: answers.bias },
+    view.lengths,
+    {
+      batch: extent.batch,
+      tokens: extent.tokens,
+      memoryTokens,
+      heads,
+      width: x.shape[2] / heads,
+      causal: view.causal,
+      packed: memory === null,
+    },
+  );
 }
 
 /** softmax(q k' / sqrt(width) + hiding) v over [G*batch, heads, tokens, width]. */
@@ -111,10 +190,17 @@ export function positionTable(tokens: number, dModel: number): Float32Array {
 }
 
 /**
- * table[ids] * sqrt(d) + position. `table` [G, V, d], ids [batch*tokens] shared by all groups; returns [G, batch*tokens, d].
+ * dropout(table[ids] * sqrt(d) + position). `table` [G, V, d], ids [batch*tokens] shared by all groups; returns [G, batch*tokens, d].
  */
-export function embed(table: tf.Tensor, ids: tf.Tensor1D, extent: Extent): tf.Tensor3D {
+export function embed(
+  table: tf.Tensor,
+  ids: tf.Tensor1D,
+  extent: Extent,
+  site: DropoutSite | null = null,
+): tf.Tensor3D {
   const [groups, vocabularySize, dModel] = table.shape as [number, number, number];
+  const positions = tf.tensor2d(positionTable(extent.tokens, dModel), [extent.tokens, dModel]);
+  if (hasFusedLayers()) return fusedEmbed(table, ids, positions, site);
   const flat = tf.reshape(table, [groups * vocabularySize, dModel]);
   const offsets = tf.tensor2d(
     Int32Array.from({ length: groups }, (_, g) => g * vocabularySize),
@@ -126,8 +212,8 @@ export function embed(table: tf.Tensor, ids: tf.Tensor1D, extent: Extent): tf.Te
     tf.reshape(tf.gather(flat, rows as tf.Tensor1D), [groups, extent.batch, extent.tokens, dModel]),
     Math.sqrt(dModel),
   );
-  const position = tf.tensor(positionTable(extent.tokens, dModel), [1, 1, extent.tokens, dModel]);
-  return tf.reshape(tf.add(gathered, position), [groups, extent.batch * extent.tokens, dModel]);
+  const placed = tf.add(gathered, tf.reshape(positions, [1, 1, extent.tokens, dModel]));
+  return dropOut(tf.reshape(placed, [groups, extent.batch * extent.tokens, dModel]), site);
 }
 
 /** The same for one position of rows that differ between groups: ids [G*batch] at `position`; returns [G, batch, d]. */

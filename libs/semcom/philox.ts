@@ -70,6 +70,11 @@ export class RandomStream {
     this.#counterHigh = [identity[2], identity[3]];
   }
 
+  /** What names the stream: the key's two words and the counter's upper two; blocks count from 0 in its lower two. */
+  get identity(): readonly [number, number, number, number] {
+    return [...this.#key, ...this.#counterHigh];
+  }
+
   /** 32 random bits as an integer in [0, 2^32). */
   uint32(): number {
     if (this.#used === 4) {

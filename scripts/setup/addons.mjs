@@ -1,4 +1,4 @@
-// The two addons compiled against TensorFlow's library: the one of tfjs, from the package's own sources, and our fused op.
+// The two addons compiled against TensorFlow's library: the one of tfjs, from the package's own sources, and the one with our fused operations.
 // They are kept in the cache under a hash of everything that went into them.
 import { createHash } from 'node:crypto';
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs';
@@ -27,14 +27,15 @@ export async function provideAddons(context, { folder, libraryPath }) {
   const ops = {
     ...common,
     name: 'semdistill_ops.node',
-    title: 'the fused loss op',
+    title: 'our fused operations',
     flags: ['-O3', '-std=c++17', '-fopenmp', '-fno-math-errno'],
     sources: sourcesIn(join(root, 'libs', 'engine', 'native')),
   };
   const [compiled, own] = await Promise.all([provideAddon(context, binding), provideAddon(context, ops)]);
   if (compiled.reason) return compiled;
   placeBinding(compiled.path, join(tfjs, 'lib', 'napi-v8'));
-  if (own.reason) progress.say(`Training goes on without the fused loss op, somewhat slower: ${own.reason}.`);
+  if (own.reason)
+    progress.say(`Training goes on without our fused operations, two to three times slower: ${own.reason}.`);
   return { opsAddon: own.path ?? null };
 }
 

@@ -136,7 +136,7 @@ function summary(engine, redis, cache) {
   }
   const { version, flavour } = engine.tensorflow;
   return [
-    `Ready: TensorFlow ${version} (${flavour.toUpperCase()}${engine.opsAddon ? ', fused loss op' : ''}), ${server}`,
+    `Ready: TensorFlow ${version} (${flavour.toUpperCase()}${engine.opsAddon ? ', fused operations' : ''}), ${server}`,
     `Cache: ${cache.folder}`,
   ];
 }

@@ -202,7 +202,9 @@ export function describeGoldenModel(backend: Backend): void {
           const N = form === 'masked' ? real : rows.length;
           const { gradient, sums } = lossKernel({
             student: tf.expandDims(tf.tensor2d(student), 0) as tf.Tensor3D,
+            studentBias: tf.zeros([1, student[0]?.length as number]),
             teacher: tf.tensor2d(teacher),
+            teacherBias: tf.zeros([student[0]?.length as number]),
             labels: Int32Array.from(rows, (id) => (id === 0 ? (form === 'masked' ? -1 : -2) : id)),
             temperature: tf.tensor1d([T]),
             softWeight: tf.tensor1d([alpha / N]),

@@ -9,6 +9,7 @@ import {
   distillationLoss,
   drawUse,
   effectiveGradient,
+  isTrained,
   type LossChunk,
   type LossKernel,
   plainAdam,
@@ -16,7 +17,7 @@ import {
   REFERENCE_ADAM,
 } from '#distillation';
 import { startEngine } from '#engine';
-import { disposeWeights, RandomStream, weightsFromArrays } from '#semcom';
+import { type Dropout, disposeWeights, encode, FUSED_KERNELS, initialArrays, RandomStream, weightsFromArrays } from '#semcom';
 import { tinyModel } from './tiny-models.js';
 
 const engine = await startEngine({ backend: 'auto' });
@@ -44,13 +45,16 @@ describe.skipIf(!isThere)('operations of our own agree with their twins', () => 
     tf.tidy(() => {
       const chunk: LossChunk = {
         student: normals('student', [students, rows, words], 4) as tf.Tensor3D,
+        studentBias: normals('student bias', [students, words]),
         teacher: normals('teacher', [rows, words], 6) as tf.Tensor2D,
+        teacherBias: normals('teacher bias', [words]),
         labels: Int32Array.from({ length: rows }, (_, i) => (i % 5 === 3 ? -1 : i % 5 === 4 ? -2 : (i * 31) % words)),
         temperature: tf.tensor1d([1, 4, 0.5, 8, 2].slice(0, students)),
         softWeight: tf.tensor1d([0.7, 0.2, 1, 0, 0.5].slice(0, students)),
         hardWeight: tf.tensor1d([0.3, 0.8, 0, 1, 0.5].slice(0, students)),
       };
       const [ours, plain] = [fused(chunk), plainLossKernel(chunk)];
+      expect(largest(ours.biasGradient, plain.biasGradient)).toBeLessThan(2e-5);
       expect(largest(ours.gradient, plain.gradient)).toBeLessThan(2e-6);
       const [a, b] = [ours.sums.dataSync(), plain.sums.dataSync()];
       a.forEach((x, i) => {
@@ -65,7 +69,9 @@ describe.skipIf(!isThere)('operations of our own agree with their twins', () => 
       const poisoned = tf.add(student, tf.tensor([Number.NaN, ...new Array(239).fill(0)], [2, 4, 30]));
       const loss = fused({
         student: poisoned as tf.Tensor3D,
+        studentBias: tf.zeros([1, 30]),
         teacher: normals('teacher', [4, 30]) as tf.Tensor2D,
+        teacherBias: tf.zeros([30]),
         labels: Int32Array.of(1, 2, 3, 4),
         temperature: tf.tensor1d([2, 2]),
         softWeight: tf.tensor1d([0.5, 0.5]),
@@ -81,7 +87,7 @@ describe.skipIf(!isThere)('operations of our own agree with their twins', () => 
   it('a label outside the vocabulary is refused', () => {
     tf.tidy(() => {
       const one = tf.tensor1d([1]);
-      const chunk = { student: tf.zeros([1, 1, 3]) as tf.Tensor3D, teacher: tf.zeros([1, 3]) as tf.Tensor2D, temperature: one, softWeight: one, hardWeight: one };
+      const chunk = { student: tf.zeros([1, 1, 3]) as tf.Tensor3D, studentBias: tf.zeros([1, 3]), teacher: tf.zeros([1, 3]) as tf.Tensor2D, teacherBias: tf.zeros([3]), temperature: one, softWeight: one, hardWeight: one };
       expect(() => fused({ ...chunk, labels: Int32Array.of(3) })).toThrow(/vocabulary/);
     });
   });
@@ -169,5 +175,91 @@ describe.skipIf(!isThere)('students in a bundle', () => {
     disposeWeights(together);
     disposeWeights(alone);
     disposeWeights(teacherWeights);
+  });
+});
+
+/** Runs `work` with the plain twins of the layers although the backend has the fused kernels. */
+function plainly<T>(work: () => T): T {
+  const name = FUSED_KERNELS[0];
+  const kernel = tf.getKernel(name, 'tensorflow') as tf.KernelConfig;
+  tf.unregisterKernel(name, 'tensorflow');
+  try {
+    return work();
+  } finally {
+    tf.registerKernel(kernel);
+  }
+}
+
+describe.skipIf(!isThere)('fused layers agree with their twins: losses and every gradient', () => {
+  it.each([
+    { dModel: 16, heads: 2, dff: 24, tokens: 9, part: 'full' },
+    { dModel: 24, heads: 2, dff: 40, tokens: 18, part: 'full' },
+    { dModel: 32, heads: 2, dff: 20, tokens: 33, part: 'decoder' },
+    { dModel: 64, heads: 2, dff: 36, tokens: 5, part: 'encoder' },
+    { dModel: 64, heads: 1, dff: 36, tokens: 7, part: 'full' },
+    { dModel: 30, heads: 5, dff: 37, tokens: 11, part: 'full' },
+  ] as const)('d $dModel, $heads heads, $tokens tokens, part $part, with dropout', ({ dModel, heads, dff, tokens, part }) => {
+    const size = 5;
+    const shape = { vocabularySize: 47, dModel, dff, heads, encoderLayers: 2, decoderLayers: 2 };
+    const teacherArrays = initialArrays(shape, (name) => new RandomStream(1, name));
+    const kind = { part, freezeKeptSide: true };
+    const ids = new Int32Array(size * tokens);
+    for (let b = 0; b < size; b++) {
+      const length = Math.max(3, tokens - 2 * b);
+      for (let t = 0; t < length; t++) ids[b * tokens + t] = t === 0 ? 1 : t === length - 1 ? 2 : 3 + ((b * 7 + t * 5) % 44);
+    }
+    const batch = { ids, size, tokens };
+    const use = drawUse(batch, { channel: 'rician', profile: 'exact', deviation: 0.2 }, (purpose) => new RandomStream(3, purpose));
+    const teacherWeights = weightsFromArrays(shape, teacherArrays);
+    const trained = weightsFromArrays(shape, initialArrays(shape, (name) => new RandomStream(2, name)), {
+      groups: 3,
+      select: (name) => isTrained(kind, name),
+    });
+    const gradients = () => {
+      let site = 0;
+      const dropout: Dropout = () => ({ rate: 0.3, stream: new RandomStream(5, 'dropout', ++site), firstRow: 0 });
+      return bundleGradients(
+        {
+          kind,
+          student: shape,
+          teacher: { shape, weights: teacherWeights },
+          temperature: [1, 3, 8],
+          distillWeight: [0, 0.7, 1],
+          lossKernel: engine.lossKernel as LossKernel,
+          dropout,
+        },
+        trained,
+        batch,
+        use,
+      );
+    };
+    const before = tf.memory().numTensors;
+    const fused = gradients();
+    expect(tf.memory().numTensors - before).toBe(fused.gradients.size);
+    const plain = plainly(gradients);
+    for (const name of ['total', 'crossEntropy', 'distillation'] as const)
+      fused.values[name].forEach((value, k) => {
+        expect(Math.abs(value - (plain.values[name][k] as number)) / Math.max(1, value)).toBeLessThan(2e-5);
+      });
+    expect([...fused.gradients.keys()].sort()).toEqual([...plain.gradients.keys()].sort());
+    for (const [name, gradient] of fused.gradients)
+      expect(largest(gradient, plain.gradients.get(name) as tf.Tensor), name).toBeLessThan(1e-5);
+    for (const weights of [fused.gradients, plain.gradients, trained, teacherWeights]) disposeWeights(weights);
+  });
+
+  it('a NaN in one model stays with that model', () => {
+    const shape = { vocabularySize: 20, dModel: 16, dff: 24, heads: 2, encoderLayers: 1, decoderLayers: 1 };
+    const weights = weightsFromArrays(shape, initialArrays(shape, (name) => new RandomStream(1, name)), { groups: 2 });
+    const name = 'encoder.enc_layers.0.ffn.w_1.bias';
+    const whole = weights.get(name) as tf.Tensor;
+    const poison = new Float32Array(whole.size);
+    poison[0] = Number.NaN;
+    const poisoned = new Map([...weights, [name, tf.add(whole, tf.tensor(poison, whole.shape))]]);
+    const encoded = encode(poisoned, shape, { ids: Int32Array.of(1, 5, 6, 2), size: 1, tokens: 4 });
+    const [first, second] = [0, 1].map((g) => tf.tidy(() => tf.slice(encoded, [g], [1]).dataSync())) as [Float32Array, Float32Array];
+    expect([...first].every(Number.isNaN)).toBe(true);
+    expect([...second].every(Number.isFinite)).toBe(true);
+    tf.dispose([encoded, poisoned.get(name) as tf.Tensor]);
+    disposeWeights(weights);
   });
 });

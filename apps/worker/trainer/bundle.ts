@@ -166,7 +166,6 @@ async function train(
         optimizer: optimizerOf(engine),
         data,
         settings: hyperparameters,
-        ...(engine.uniform ? { uniform: engine.uniform } : {}),
       },
       {
         onStep: (report) =>

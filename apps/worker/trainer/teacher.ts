@@ -53,7 +53,6 @@ export async function trainTeacher(
       optimizer: optimizerOf(engine),
       data: { train: data.train, validation: splitTest(data.test, MEASURED_SENTENCES).validation },
       settings: training,
-      ...(engine.uniform ? { uniform: engine.uniform } : {}),
     },
     {
       onStep: (report) =>
