@@ -31,6 +31,8 @@ export interface BundleModel {
    * and 0.5 MSE of encOut or decOut for the parts).
    */
   lossForm?: 'masked' | 'original';
+  /** Rows of logits that exist at a time; as many as the caches like when absent. */
+  chunkRows?: number;
   dropout?: Dropout | undefined;
 }
 
@@ -142,7 +144,7 @@ function lossOptions(model: BundleModel, batch: Batch): LossOptions {
     temperature: model.temperature,
     distillWeight: model.distillWeight,
     denominator: isOriginal ? targets.length : real,
-    chunkRows: chunkRowsFor(model.temperature.length, model.student.vocabularySize),
+    chunkRows: model.chunkRows ?? chunkRowsFor(model.temperature.length, model.student.vocabularySize),
   };
 }
 

@@ -63,6 +63,8 @@ export interface StepReport {
   steps: number;
   /** Latest total loss of each student; NaN once it has diverged. */
   trainLoss: number[];
+  /** Non-pad target tokens of this step's batch, which every student has seen. */
+  targetTokens: number;
   /** Non-pad target tokens a second, summed over the students. */
   tokensPerSecond: number;
 }
@@ -148,7 +150,8 @@ export async function trainStudents(setup: TrainingSetup, listener: TrainingList
         const { values, gradients } = parameters.withValues((trained) => bundleGradients(model, trained, batch, use));
         parameters.step(gradients);
         for (const gradient of gradients.values()) gradient.dispose();
-        meter.add(values, realTargets(batch));
+        const targetTokens = realTargets(batch);
+        meter.add(values, targetTokens);
         for (let k = 0; k < students; k++) {
           const state = states[k] as TrainedStudent;
           if (runs(k) && !Number.isFinite(values.total[k])) {
@@ -163,6 +166,7 @@ export async function trainStudents(setup: TrainingSetup, listener: TrainingList
           step,
           steps: perEpoch * settings.epochs,
           trainLoss: values.total,
+          targetTokens,
           tokensPerSecond: meter.tokensPerSecond(),
         });
         if (listener.shouldStop?.() || !states.some((_, k) => runs(k))) return states;
