@@ -228,7 +228,9 @@ describe.skipIf(!isSupported)('TensorFlow', () => {
       writeFileSync(join(checkout, 'libs/engine/native/broken.cc'), 'this is not C++\n');
       const broken = await setUp({ SEMDISTILL_TENSORFLOW: 'cpu' });
       expect(broken.code).toBe(0);
-      expect(broken.lines.join('\n')).toMatch(/without our fused operations, two to three times slower: .*did not compile/);
+      expect(broken.lines.join('\n')).toMatch(
+        /without our fused operations, two to three times slower: .*did not compile/,
+      );
       expect(readRecord('engine.json')).toMatchObject({ opsAddon: null, tensorflow: { flavour: 'cpu' } });
 
       rmSync(join(checkout, 'libs/engine/native/broken.cc'));
