@@ -1,7 +1,15 @@
 // One training step of K students side by side: the teacher once for all of them, the channel's draws common to all, the
 // loss and its gradients by parameter name. Knows no optimizer, no order of data, no epochs.
 import * as tf from '@tensorflow/tfjs-core';
-import { type Batch, type ChannelUse, type DeepscShape, type Dropout, shiftTargets, type Weights } from '#semcom';
+import {
+  type Batch,
+  type ChannelUse,
+  type DeepscShape,
+  type Dropout,
+  frozen,
+  shiftTargets,
+  type Weights,
+} from '#semcom';
 import { decodeReceived, passThrough, type Sided } from './link.js';
 import {
   chunkRowsFor,
@@ -178,9 +186,13 @@ function studentTaps(
   if (kept === 'transmitter')
     return { encOut: null, decOut: decodeReceived(own, (teacher as TeacherTaps).rx, { ...options, dropout }) };
   // A frozen receiver passes gradients on but drops nothing out.
-  const receiver = kept === 'receiver' ? (model.teacher as Sided) : own;
+  const receiver = kept === 'receiver' ? frozenSide(model.teacher as Sided) : own;
   const receiverDropout = kept === 'receiver' ? undefined : dropout;
   return passThrough({ transmitter: own, receiver }, { ...options, use, transmitterDropout: dropout, receiverDropout });
+}
+
+function frozenSide(side: Sided): Sided {
+  return { shape: side.shape, weights: frozen(side.weights) };
 }
 
 function outputLayer(model: BundleModel, trained: Weights): [tf.Tensor3D, tf.Tensor] {

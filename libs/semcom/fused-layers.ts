@@ -24,7 +24,10 @@ function call(kernel: FusedKernel, inputs: tf.Tensor[]): tf.Tensor[] {
   return tf.engine().runKernel(kernel, Object.fromEntries(inputs.entries())) as unknown as tf.Tensor[];
 }
 
-/** tf.customGrad with the inputs and `save` told apart. */
+/**
+ * tf.customGrad with the inputs and `save` told apart. What was saved, and the slope, are given back as soon as the gradients are
+ * made: tfjs would keep all of them to the end of the backward pass, which doubled the memory of a step.
+ */
 function withGradient(
   inputs: tf.Tensor[],
   compute: (save: tf.GradSaveFunc) => {
@@ -34,8 +37,29 @@ function withGradient(
 ): tf.Tensor {
   return tf.customGrad((...all: (tf.Tensor | tf.GradSaveFunc)[]) => {
     const { value, gradients } = compute(all.at(-1) as tf.GradSaveFunc);
-    return { value, gradFunc: gradients };
+    return {
+      value,
+      gradFunc: (slope: tf.Tensor, saved: tf.Tensor[]) => {
+        const made = gradients(slope, saved);
+        tf.dispose([slope, ...saved]);
+        return made;
+      },
+    };
   })(...inputs);
+}
+
+/** x W over the group axis, [G, N, in] by [G, in, out], with or without a gradient for W. */
+export function product(x: tf.Tensor3D, kernel: tf.Tensor3D, kernelLearns: boolean): tf.Tensor3D {
+  return withGradient(kernelLearns ? [x, kernel] : [x], (save) => {
+    save(kernelLearns ? [kernel, x] : [kernel]);
+    return {
+      value: tf.matMul(x, kernel),
+      gradients: (slope, [w, input]) => {
+        const dx = tf.matMul(slope, w as tf.Tensor, false, true);
+        return input ? [dx, tf.matMul(input, slope, true, false)] : [dx];
+      },
+    };
+  }) as tf.Tensor3D;
 }
 
 /** [rate, 1 - rate] and the five words that name a site; empty tensors without dropout. */

@@ -3,7 +3,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { LAYER_NORM_EPSILON } from './architecture.js';
 import { type DropoutSite, dropOut } from './dropout.js';
-import { fusedAddNorm, fusedAttention, fusedBiasRelu, fusedEmbed, hasFusedLayers } from './fused-layers.js';
+import { fusedAddNorm, fusedAttention, fusedBiasRelu, fusedEmbed, hasFusedLayers, product } from './fused-layers.js';
 import type { Weights } from './weights.js';
 
 /** Which rows belong together: G groups, `batch` sentences of `tokens` positions each. */
@@ -21,9 +21,8 @@ export function parameter(weights: Weights, name: string): tf.Tensor {
 
 /** x W + b. x [G, N, in], W [G, in, out], b [G, out]; returns [G, N, out]. */
 export function linear(weights: Weights, name: string, x: tf.Tensor3D): tf.Tensor3D {
-  const kernel = parameter(weights, `${name}.weight`) as tf.Tensor3D;
-  const bias = parameter(weights, `${name}.bias`);
-  return tf.add(tf.matMul(x, kernel), tf.expandDims(bias, 1));
+  const { value, bias } = branchOf(weights, name, x);
+  return tf.add(value, tf.expandDims(bias, 1));
 }
 
 /**
@@ -62,7 +61,7 @@ export interface Branch {
 /** A linear layer that stops before its bias, so that what follows can add it in the same pass. */
 export function branchOf(weights: Weights, name: string, x: tf.Tensor3D): Branch {
   return {
-    value: tf.matMul(x, parameter(weights, `${name}.weight`) as tf.Tensor3D),
+    value: product(x, parameter(weights, `${name}.weight`) as tf.Tensor3D, !weights.frozen),
     bias: parameter(weights, `${name}.bias`),
   };
 }
@@ -151,7 +150,7 @@ function attendFused(...[weights, name, x, memory, options]: AttendArguments): t
   const project = (input: tf.Tensor3D, names: string[]): Branch => {
     const all = (kind: string) => names.map((one) => parameter(weights, `${name}.${one}.${kind}`));
     const kernel = tf.concat(all('weight') as tf.Tensor3D[], 2) as tf.Tensor3D;
-    return { value: tf.matMul(input, kernel), bias: tf.concat(all('bias'), 1) };
+    return { value: product(input, kernel, !weights.frozen), bias: tf.concat(all('bias'), 1) };
   };
   const query = memory ? branchOf(weights, `${name}.wq`, x) : project(x, ['wq', 'wk', 'wv']);
   const answers = memory ? project(memory, ['wk', 'wv']) : query;

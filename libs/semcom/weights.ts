@@ -5,7 +5,15 @@ import { type DeepscShape, parameterShapes } from './architecture.js';
 import type { RandomStream } from './philox.js';
 
 /** Parameters by state_dict name; each tensor is [G, …shape]. */
-export type Weights = ReadonlyMap<string, tf.Tensor>;
+export interface Weights extends ReadonlyMap<string, tf.Tensor> {
+  /** Gradients pass through these layers, but none are made for their kernels. */
+  readonly frozen?: true;
+}
+
+/** The same parameters, said not to learn. */
+export function frozen(weights: Weights): Weights {
+  return Object.assign(new Map(weights), { frozen: true as const });
+}
 
 /** One model's parameters in the reference's own layout: kernels [out, in]. */
 export interface NamedArray {
