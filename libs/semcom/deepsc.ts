@@ -64,7 +64,7 @@ export function keepMask(batch: Batch): tf.Tensor3D {
 }
 
 /** How many ids of each row are no pads, int32 [size]; pads stand at the end of a row. */
-function lengthsOf(batch: Batch): tf.Tensor1D {
+export function sentenceLengths(batch: Batch): tf.Tensor1D {
   const lengths = new Int32Array(batch.size);
   for (let i = 0; i < batch.ids.length; i++)
     if (batch.ids[i] !== 0) lengths[Math.floor(i / batch.tokens)] = (i % batch.tokens) + 1;
@@ -73,7 +73,7 @@ function lengthsOf(batch: Batch): tf.Tensor1D {
 
 /** What may be looked at of a source batch whose rows are repeated `fold` times. */
 function sourceView(source: Batch, groups: number, fold: number): View {
-  const lengths = lengthsOf(source);
+  const lengths = sentenceLengths(source);
   return {
     causal: false,
     lengths: fold === 1 ? lengths : tf.tile(lengths, [fold]),
@@ -82,7 +82,7 @@ function sourceView(source: Batch, groups: number, fold: number): View {
 }
 
 function targetView(input: Batch, groups: number, fold: number): View {
-  const lengths = lengthsOf(input);
+  const lengths = sentenceLengths(input);
   return {
     causal: true,
     lengths: fold === 1 ? lengths : tf.tile(lengths, [fold]),

@@ -2,19 +2,11 @@
 // side. Stops as soon as every row of every receiver has said END.
 import * as tf from '@tensorflow/tfjs-core';
 import type { DeepscShape } from './architecture.js';
-import { type Batch, sourceHiding } from './deepsc.js';
-import {
-  addNorm,
-  branchOf,
-  type Extent,
-  embedAt,
-  feedForward,
-  joinHeads,
-  linear,
-  parameter,
-  splitHeads,
-  weigh,
-} from './layers.js';
+import type { Batch } from './deepsc.js';
+import { hasFusedLayers } from './fused-layers.js';
+import { fusedDecoderSteps } from './greedy-fused.js';
+import { plainDecoderSteps } from './greedy-plain.js';
+import { parameter } from './layers.js';
 import type { Weights } from './weights.js';
 
 const PAD = 0;
@@ -30,11 +22,21 @@ export interface GreedyOptions {
   runOn?: boolean;
 }
 
-interface LayerCache {
-  crossKey: tf.Tensor4D;
-  crossValue: tf.Tensor4D;
-  key: tf.Tensor4D | null;
-  value: tf.Tensor4D | null;
+/** What decoding starts from. */
+export interface DecoderStart {
+  weights: Weights;
+  shape: DeepscShape;
+  /** [G, size*sourceTokens, d] */
+  memory: tf.Tensor3D;
+  source: Batch;
+  isMasked: boolean;
+}
+
+/** A decoder that goes one position at a time and remembers keys and values. */
+export interface DecoderSteps {
+  /** Logits [G, size, V] after position t, given its token in each row. */
+  logits(current: Int32Array, t: number): tf.Tensor3D;
+  dispose(): void;
 }
 
 /**
@@ -49,23 +51,26 @@ export function greedyDecode(
   source: Batch,
   options: GreedyOptions,
 ): Int32Array {
-  const groups = parameter(weights, 'decoder.embedding.weight').shape[0] as number;
-  const rows = groups * source.size;
+  const start = { weights, shape, memory, source, isMasked: options.memoryMask !== false };
+  // The fused attention sees the first so many positions and cannot leave one out; a PAD in between is rare.
+  const fused = hasFusedLayers() ? decode(start, fusedDecoderSteps(start), options, true) : null;
+  return fused ?? (decode(start, plainDecoderSteps(start), options, false) as Int32Array);
+}
+
+/** Null when a row emitted a PAD before its END and `stopsAtPad`. */
+function decode(
+  { weights, source }: DecoderStart,
+  steps: DecoderSteps,
+  options: GreedyOptions,
+  stopsAtPad: boolean,
+): Int32Array | null {
+  const rows = (parameter(weights, 'decoder.embedding.weight').shape[0] as number) * source.size;
   const out = new Int32Array(rows * options.maxTokens);
-  const extent: Extent = { groups, batch: source.size, tokens: 1 };
-  const hiding = options.memoryMask === false ? null : sourceHiding(source, groups);
-  const caches = startCaches(weights, shape, memory, source, groups);
-  const past = new PastPads(rows);
   const ended = new Uint8Array(rows);
   let current = new Int32Array(rows).fill(START);
   try {
     for (let t = 0; t < options.maxTokens; t++) {
-      past.push(current);
-      const next = tf.tidy(() => {
-        const x = embedAt(parameter(weights, 'decoder.embedding.weight'), current, t, extent);
-        const pads = past.hiding();
-        return nextTokens(weights, shape, x, { extent, caches, crossHiding: hiding, pads });
-      });
+      const next = tf.tidy(() => tf.reshape(tf.argMax(steps.logits(current, t), -1), [rows]));
       current = next.dataSync().slice() as Int32Array<ArrayBuffer>;
       next.dispose();
       let open = 0;
@@ -75,83 +80,10 @@ export function greedyDecode(
         open += ended[row] ? 0 : 1;
       }
       if (open === 0 && !options.runOn) break;
+      if (stopsAtPad && current.some((id, row) => id === PAD && (options.runOn || !ended[row]))) return null;
     }
   } finally {
-    for (const cache of caches) tf.dispose([cache.crossKey, cache.crossValue, cache.key ?? [], cache.value ?? []]);
-    hiding?.dispose();
+    steps.dispose();
   }
   return out;
-}
-
-/** Keys and values of the memory, once a layer. */
-function startCaches(
-  weights: Weights,
-  shape: DeepscShape,
-  memory: tf.Tensor3D,
-  source: Batch,
-  groups: number,
-): LayerCache[] {
-  const extent: Extent = { groups, batch: source.size, tokens: source.tokens };
-  return Array.from({ length: shape.decoderLayers }, (_, i) => {
-    const name = `decoder.dec_layers.${i}.src_mha`;
-    const [crossKey, crossValue] = tf.tidy(() => [
-      splitHeads(linear(weights, `${name}.wk`, memory), extent, shape.heads),
-      splitHeads(linear(weights, `${name}.wv`, memory), extent, shape.heads),
-    ]) as [tf.Tensor4D, tf.Tensor4D];
-    return { crossKey, crossValue, key: null, value: null };
-  });
-}
-
-/** One position through all layers: x [G, size, d] to ids [G*size]. Grows the caches. */
-function nextTokens(
-  weights: Weights,
-  shape: DeepscShape,
-  start: tf.Tensor3D,
-  step: { extent: Extent; caches: LayerCache[]; crossHiding: tf.Tensor | null; pads: tf.Tensor | null },
-): tf.Tensor1D {
-  const { extent, caches } = step;
-  let x = start;
-  caches.forEach((cache, i) => {
-    const layer = `decoder.dec_layers.${i}`;
-    const heads = (name: string) => splitHeads(linear(weights, `${layer}.self_mha.${name}`, x), extent, shape.heads);
-    cache.key = grow(cache.key, heads('wk'));
-    cache.value = grow(cache.value, heads('wv'));
-    const self = joinHeads(weigh(heads('wq'), cache.key, cache.value, step.pads), extent);
-    x = addNorm(weights, `${layer}.layernorm1`, x, branchOf(weights, `${layer}.self_mha.dense`, self));
-    const query = splitHeads(linear(weights, `${layer}.src_mha.wq`, x), extent, shape.heads);
-    const cross = joinHeads(weigh(query, cache.crossKey, cache.crossValue, step.crossHiding), extent);
-    x = addNorm(weights, `${layer}.layernorm2`, x, branchOf(weights, `${layer}.src_mha.dense`, cross));
-    x = addNorm(weights, `${layer}.layernorm3`, x, feedForward(weights, `${layer}.ffn`, x));
-  });
-  return tf.reshape(tf.argMax(linear(weights, 'dense', x), -1), [extent.groups * extent.batch]) as tf.Tensor1D;
-}
-
-function grow(past: tf.Tensor4D | null, now: tf.Tensor4D): tf.Tensor4D {
-  const grown = past ? tf.concat([past, now], 2) : tf.clone(now);
-  past?.dispose();
-  return tf.keep(grown);
-}
-
-/** Which past positions of each row are PAD; builds a mask only once one is. */
-class PastPads {
-  private readonly columns: Int32Array[] = [];
-  private found = false;
-
-  constructor(private readonly rows: number) {}
-
-  push(ids: Int32Array): void {
-    this.columns.push(ids);
-    this.found ||= ids.includes(PAD);
-  }
-
-  /** [rows, 1, 1, tokens so far], or null while no row has emitted a PAD. */
-  hiding(): tf.Tensor | null {
-    if (!this.found) return null;
-    const tokens = this.columns.length;
-    const mask = new Float32Array(this.rows * tokens);
-    this.columns.forEach((ids, t) => {
-      for (let row = 0; row < this.rows; row++) if (ids[row] === PAD) mask[row * tokens + t] = -1e9;
-    });
-    return tf.tensor(mask, [this.rows, 1, 1, tokens]);
-  }
 }

@@ -125,6 +125,37 @@ INLINE void forwardHead(const Layout& l, const Inputs& in, int64_t group, int64_
   }
 }
 
+// The same for a sentence with one query position (decoding): every key and value is read once, where it lies.
+template <int W>
+INLINE void oneQueryHead(const Layout& l, const Inputs& in, int64_t group, int64_t sentence, int64_t head, Space& space, float* context) {
+  const int64_t w = W > 0 ? W : l.width, column = head * w, row = group * l.batch + sentence;
+  const float scale = 1.0f / std::sqrt(static_cast<float>(w));
+  const float* memory = in.memory + row * l.memoryTokens * l.memoryWidth;
+  const float* memoryBias = in.memoryBias + group * l.memoryWidth;
+  const float* from = in.query + row * l.queryWidth + l.query + column;
+  const float* bias = in.queryBias + group * l.queryWidth + l.query + column;
+  float *query = space.query.data(), *scores = space.scores.data();
+  for (int64_t c = 0; c < w; ++c) query[c] = from[c] + bias[c];
+  const int64_t seen = visible(l, in, sentence, 0);
+  float shift = 0;
+  for (int64_t c = 0; c < w; ++c) shift += query[c] * memoryBias[l.key + column + c];
+  for (int64_t j = 0; j < seen; ++j) {
+    const float* key = memory + j * l.memoryWidth + l.key + column;
+    float sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t c = 0; c < w; ++c) sum += query[c] * key[c];
+    scores[j] = sum + shift;
+  }
+  softmax(scores, seen, l.padded(), scale);
+  float* out = context + row * l.heads * w + column;
+  for (int64_t c = 0; c < w; ++c) out[c] = memoryBias[l.value + column + c];
+  for (int64_t j = 0; j < seen; ++j) {
+    const float* value = memory + j * l.memoryWidth + l.value + column;
+#pragma omp simd
+    for (int64_t c = 0; c < w; ++c) out[c] += scores[j] * value[c];
+  }
+}
+
 struct Gradients {
   float *query, *memory;
 };
@@ -205,7 +236,13 @@ INLINE void backwardHead(const Layout& l, const Inputs& in, int64_t group, int64
 CLONES void forwardSentence(const Layout& l, const Inputs& in, int64_t group, int64_t sentence, Space& space, float* context) {
 #define FORWARD(W) \
   for (int64_t h = 0; h < l.heads; ++h) forwardHead<W>(l, in, group, sentence, h, space, context)
-  FOR_WIDTH(FORWARD)
+#define ONE_QUERY(W) \
+  for (int64_t h = 0; h < l.heads; ++h) oneQueryHead<W>(l, in, group, sentence, h, space, context)
+  if (l.tokens == 1) {
+    FOR_WIDTH(ONE_QUERY)
+  } else {
+    FOR_WIDTH(FORWARD)
+  }
 }
 
 // Column sums of [rows, width] into out.
