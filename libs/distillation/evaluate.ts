@@ -15,7 +15,8 @@ import {
   shiftTargets,
   transmit,
 } from '#semcom';
-import { type Link, linkGroups, passThrough, remember, sendBatch } from './link.js';
+import { MEASURES, type Output, rowDistances } from './distances.js';
+import { type Link, linkGroups, passThrough, remember, type Sided, sendBatch } from './link.js';
 import { drawUse } from './train.js';
 
 /** BATCH sentences are sent together; the draws depend on it, so it is a constant and not a tuning knob. */
@@ -177,7 +178,6 @@ export async function measureDivergence(
   otherNoise = false,
 ): Promise<DivergenceCurves[]> {
   const groups = linkGroups(link);
-  const measures = ['kl', 'reverseKl', 'jsd', 'top1Agreement', 'top5Overlap'] as const;
   const curves = Array.from(
     { length: groups },
     (): DivergenceCurves => ({
@@ -190,7 +190,7 @@ export async function measureDivergence(
     }),
   );
   for (let s = 0; s < request.snrDb.length; s++) {
-    const sums = Array.from({ length: groups }, () => new Float64Array(measures.length));
+    const sums = Array.from({ length: groups }, () => new Float64Array(MEASURES.length));
     let tokens = 0;
     for (const { batch, from } of batchesOf(request)) {
       if ((await request.goOn?.()) === false) throw new EvaluationStopped('stopped');
@@ -199,14 +199,13 @@ export async function measureDivergence(
       tokens += addDistances(sums, teacher, link, batch, { teacher: use, student: heard });
     }
     for (const [g, curve] of curves.entries())
-      measures.forEach((measure, m) => {
-        curve[measure].push((sums[g]?.[m] as number) / tokens);
-      });
+      for (const measure of ['kl', 'reverseKl', 'jsd', 'top1Agreement', 'top5Overlap'] as const)
+        curve[measure].push((sums[g]?.[MEASURES.indexOf(measure)] as number) / tokens);
   }
   return curves;
 }
 
-/** Adds the batch's sums of the five measures for each model; returns its real tokens. */
+/** Adds the batch's sums of the measures for each model; returns its real tokens. */
 function addDistances(
   sums: Float64Array[],
   teacher: Link,
@@ -223,52 +222,30 @@ function addDistances(
     const p = passThrough(teacher, { source: batch, input, use: uses.teacher }).decOut;
     const q = passThrough(link, { source: batch, input, use: uses.student }).decOut;
     for (let from = 0; from < rows.length; from += chunk) {
-      const some = rows.subarray(from, from + chunk);
-      const found = tf.tidy(() => distances(teacher, link, p, q, some)) as [tf.Tensor, tf.Tensor, tf.Tensor];
-      const [measures, ours, theirs] = found.map((x) => x.dataSync()) as [Float32Array, Int32Array, Int32Array];
-      tf.dispose(found);
-      for (let g = 0; g < groups; g++) {
-        const sum = sums[g] as Float64Array;
-        for (let m = 0; m < 3; m++) sum[m] = (sum[m] as number) + (measures[3 * g + m] as number);
-        for (let i = 0; i < some.length; i++) {
-          const mine = ours.subarray(5 * (g * some.length + i), 5 * (g * some.length + i) + 5);
-          const yours = theirs.subarray(5 * i, 5 * i + 5);
-          sum[3] = (sum[3] as number) + (mine[0] === yours[0] ? 1 : 0);
-          sum[4] = (sum[4] as number) + mine.filter((id) => yours.includes(id)).length / 5;
-        }
+      const index = tf.tensor1d(rows.subarray(from, from + chunk), 'int32');
+      const measures = tf.tidy(() =>
+        rowDistances(outputOf(link.receiver, q, index), outputOf(teacher.receiver, p, index)),
+      );
+      const values = measures.dataSync();
+      tf.dispose([measures, index]);
+      const perGroup = values.length / groups;
+      for (let at = 0; at < values.length; at++) {
+        const sum = sums[Math.floor(at / perGroup)] as Float64Array;
+        const measure = at % MEASURES.length;
+        sum[measure] = (sum[measure] as number) + (values[at] as number);
       }
     }
   });
   return rows.length;
 }
 
-/** [KL, reverse KL, JSD] summed over rows [G, 3], and the top-5 ids of the models [G, n, 5] and of the teacher [1, n, 5]. */
-function distances(teacher: Link, link: Link, p: tf.Tensor3D, q: tf.Tensor3D, rows: Int32Array): tf.Tensor[] {
-  const index = tf.tensor1d(rows, 'int32');
-  const logitsOf = (side: Link, hidden: tf.Tensor3D) => {
-    const { weights } = side.receiver;
-    const some = tf.gather(hidden, index, 1);
-    const kernel = weights.get('dense.weight') as tf.Tensor3D;
-    const [groups, n, d] = some.shape;
-    const shared = kernel.shape[0] === 1 && groups > 1;
-    const flat = shared ? (tf.reshape(some, [1, groups * n, d]) as tf.Tensor3D) : some;
-    const logits = tf.add(tf.matMul(flat, kernel), tf.expandDims(weights.get('dense.bias') as tf.Tensor, 1));
-    return tf.reshape(logits, [groups, n, kernel.shape[2]]);
-  };
-  const teacherLogits = logitsOf(teacher, p);
-  const logits = logitsOf(link, q);
-  const logP = tf.logSoftmax(teacherLogits);
-  const logQ = tf.logSoftmax(logits);
-  const [probP, probQ] = [tf.exp(logP), tf.exp(logQ)];
-  const gap = tf.sub(logP, logQ);
-  const logM = tf.log(tf.maximum(tf.mul(tf.add(probP, probQ), 0.5), 1e-37));
-  const sum = (x: tf.Tensor) => tf.sum(x, [1, 2]);
-  const kl = sum(tf.mul(probP, gap));
-  const reverse = tf.neg(sum(tf.mul(probQ, gap)));
-  const jsd = tf.mul(tf.add(sum(tf.mul(probP, tf.sub(logP, logM))), sum(tf.mul(probQ, tf.sub(logQ, logM)))), 0.5);
-  return [
-    tf.stack([kl, reverse, jsd], 1),
-    tf.topk(logits, Math.min(5, logits.shape[2] as number)).indices,
-    tf.topk(teacherLogits, Math.min(5, logits.shape[2] as number)).indices,
-  ];
+/** Logits without bias of the chosen rows of decOut. */
+function outputOf(side: Sided, decOut: tf.Tensor3D, rows: tf.Tensor1D): Output {
+  const some = tf.gather(decOut, rows, 1);
+  const kernel = side.weights.get('dense.weight') as tf.Tensor3D;
+  const bias = side.weights.get('dense.bias') as tf.Tensor;
+  const [groups, n, d] = some.shape;
+  if (kernel.shape[0] === groups) return { logits: tf.matMul(some, kernel), bias };
+  const flat = tf.matMul(tf.reshape(some, [1, groups * n, d]) as tf.Tensor3D, kernel);
+  return { logits: tf.reshape(flat, [groups, n, kernel.shape[2]]), bias };
 }

@@ -1,5 +1,6 @@
 // HOW a student learns: losses, parts, freezing, hybrids, the training loop, evaluation. tfjs-core -> semcom.
 export * from './adam.js';
+export * from './distances.js';
 export * from './evaluate.js';
 export * from './link.js';
 export * from './loss.js';

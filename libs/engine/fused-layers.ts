@@ -1,4 +1,5 @@
-// Registers the addon's layer operations as kernels of tfjs's TensorFlow backend, under the names libs/semcom looks for.
+// Registers the addon's operations as kernels of tfjs's TensorFlow backend, under the names that libs/semcom and libs/distillation
+// look for.
 import * as tf from '@tensorflow/tfjs-core';
 import type { TensorflowBackend } from './raw-operations.js';
 
@@ -12,6 +13,7 @@ const OUTPUTS: Readonly<Record<string, number>> = {
   SemdistillAddNormGrad: 5,
   SemdistillEmbed: 1,
   SemdistillEmbedGrad: 1,
+  SemdistillDistances: 1,
 };
 
 export function registerFusedLayers(backend: TensorflowBackend): void {

@@ -10,6 +10,9 @@ import {
   drawUse,
   effectiveGradient,
   isTrained,
+  MEASURES,
+  plainDistances,
+  rowDistances,
   type LossChunk,
   type LossKernel,
   plainAdam,
@@ -81,6 +84,27 @@ describe.skipIf(!isThere)('operations of our own agree with their twins', () => 
       expect(sums.slice(0, 2).every(Number.isNaN)).toBe(true);
       expect(sums.slice(2).every(Number.isFinite)).toBe(true);
       expect([...loss.gradient.dataSync()].slice(120).every(Number.isFinite)).toBe(true);
+    });
+  });
+
+  it.each([
+    [1, 3, 4],
+    [3, 17, 515],
+    [2, 5, 2049],
+  ])('distances of %d students, %d rows, %d words; the first student is the teacher itself', (students, rows, words) => {
+    tf.tidy(() => {
+      const teacher = { logits: normals('teacher', [1, rows, words], 3) as tf.Tensor3D, bias: normals('teacher bias', [1, words]) };
+      const others = normals('student', [students, rows, words], 2);
+      const student = {
+        logits: tf.concat([teacher.logits, tf.add(tf.slice(others, [1, 0, 0]), teacher.logits)], 0) as tf.Tensor3D,
+        bias: teacher.bias,
+      };
+      const [ours, plain] = [rowDistances(student, teacher), plainDistances(student, teacher)];
+      expect(ours.shape).toEqual([students, rows, MEASURES.length]);
+      expect(largest(ours, plain)).toBeLessThan(1e-5);
+      const same = tf.slice(ours, [0, 0, 0], [1]);
+      for (const [measure, wanted] of [['kl', 0], ['reverseKl', 0], ['jsd', 0], ['top1Agreement', 1], ['top5Overlap', 1]] as const)
+        expect(largest(tf.slice(same, [0, 0, MEASURES.indexOf(measure)], [1, rows, 1]), tf.scalar(wanted)), measure).toBeLessThan(1e-6);
     });
   });
 

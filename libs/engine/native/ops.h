@@ -172,5 +172,6 @@ bool registerLoss(TF_Status* status);
 bool registerAttention(TF_Status* status);
 bool registerRows(TF_Status* status);
 bool registerEmbedding(TF_Status* status);
+bool registerDistances(TF_Status* status);
 
 }  // namespace semdistill
