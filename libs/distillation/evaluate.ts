@@ -15,8 +15,8 @@ import {
   shiftTargets,
   transmit,
 } from '#semcom';
+import { drawUse } from './draws.js';
 import { type Link, linkGroups, passThrough, remember, sendBatch } from './link.js';
-import { drawUse } from './train.js';
 
 /** BATCH sentences are sent together; the draws depend on it, so it is a constant and not a tuning knob. */
 const BATCH = 50;
