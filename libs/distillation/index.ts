@@ -5,6 +5,7 @@ export * from './epoch-meter.js';
 export * from './evaluate.js';
 export * from './link.js';
 export * from './loss.js';
+export * from './memory.js';
 export * from './micro-batches.js';
 export * from './step.js';
 export * from './students.js';
