@@ -220,6 +220,8 @@ export async function placeModel(from: string, to: string): Promise<void> {
   await rm(aside, { force: true });
   await link(from, aside).catch(() => copyFile(from, aside));
   await rename(aside, to);
+  // Renaming one name of a file onto another of the same file does nothing.
+  await rm(aside, { force: true });
 }
 
 /** The parameters in a checkpoint's tensor file, read one after another. */

@@ -12,6 +12,8 @@ import { measureShippedTeacher, trainTeacher } from './teacher.js';
 
 /** Ended by a signal: the worker sees that from how the process exits. */
 let wasTerminated = false;
+/** Settles when the last message is out; a process that kills itself takes along what is not. */
+let lastSent: Promise<unknown> = Promise.resolve();
 
 function openPort(job: TrainerJob): TrainerPort {
   const cancelled = new Set<string>(job.kind === 'bundle' ? job.unwanted : []);
@@ -31,7 +33,10 @@ function openPort(job: TrainerJob): TrainerPort {
   });
   return {
     send: (message: TrainerMessage) => {
-      process.send?.(message);
+      lastSent = new Promise((resolve) => {
+        if (process.send) process.send(message, resolve);
+        else resolve(null);
+      });
     },
     isCancelled: (trialId) => cancelled.has(trialId),
     isStopping: () => isStopping,
@@ -66,8 +71,10 @@ if (!workFolder) {
 }
 try {
   await run(workFolder);
-  if (wasTerminated) process.kill(process.pid, 'SIGTERM');
-  else process.send?.({ type: 'done' } satisfies TrainerMessage, () => process.exit(0));
+  if (wasTerminated) {
+    await lastSent;
+    process.kill(process.pid, 'SIGTERM');
+  } else process.send?.({ type: 'done' } satisfies TrainerMessage, () => process.exit(0));
 } catch (error) {
   if (error instanceof ImpossibleJob) {
     process.send?.({ type: 'impossible', reason: error.message } satisfies TrainerMessage, () => process.exit(0));
