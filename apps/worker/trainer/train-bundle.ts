@@ -77,7 +77,7 @@ export async function trainBundle(
         microBatches = [...run.microBatches];
       },
       onStop: async (run) => {
-        if (port.isStopping()) await checkpointer.takeNow(run);
+        if (run.students.some((_, k) => run.isRunning(k))) await checkpointer.takeNow(run);
       },
     });
     const remarks: Remarks = { predictedMemoryBytes };
