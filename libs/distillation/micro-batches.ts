@@ -106,6 +106,16 @@ export function isOutOfMemory(error: unknown): boolean {
   );
 }
 
+/**
+ * Gives back what a backward pass that failed had saved. tfjs keeps the tensors of its tape until the pass is over, and
+ * an error means that it never is.
+ */
+export function discardTape(): void {
+  const { state } = tf.engine();
+  for (const node of state.activeTape ?? []) tf.dispose(node.saved ?? []);
+  state.activeTape = [];
+}
+
 function emptyValues(students: number): LossValues {
   const zeros = () => new Array<number>(students).fill(0);
   return { total: zeros(), crossEntropy: zeros(), distillation: zeros() };

@@ -5,7 +5,7 @@ import { collate, groupArrays, planEpoch, RandomStream } from '#semcom';
 import type { AdamState, TrainedParameters } from './adam.js';
 import { drawChannel, dropoutOf } from './draws.js';
 import { EpochMeter, type EpochMeterState, type EpochReport } from './epoch-meter.js';
-import { gradientsInParts, isOutOfMemory, realTargets } from './micro-batches.js';
+import { discardTape, gradientsInParts, isOutOfMemory, realTargets } from './micro-batches.js';
 import type { StepResult } from './step.js';
 import { type StepReport, stepsPerEpoch, type TrainedStudent, type TrainingSetup } from './train.js';
 import { type ValidationBatch, validationBatches, validationLosses } from './validation.js';
@@ -227,6 +227,7 @@ export class TrainingRun {
       } catch (error) {
         const parts = 2 * this.parts;
         if (!isOutOfMemory(error) || parts > rows) throw error;
+        discardTape();
         this.microBatching.push({ step, parts });
       }
     }
