@@ -1,9 +1,11 @@
 // One bundle on this worker, from the job to the results: drops what is done or cancelled, trains the rest in one forked
-// trainer, stores each finished trial at once, its result last. It may run twice, here and elsewhere: create-if-absent
-// decides whose result stands.
+// trainer (from the newest checkpoint, when there is one), stores each finished trial at once, its result last. It may run
+// twice, here and elsewhere: create-if-absent decides whose result stands.
 import type { CorpusRecord, EpochMetrics, TeacherRecord, TrialRecord, TrialSpec } from '#experiment';
 import type { FleetJob, JobContext } from '#queue';
 import { getJson, keys } from '#storage';
+import { BundleCheckpoints } from './bundle-checkpoints.js';
+import { type CheckpointManifest, checkpointJobOf } from './checkpoint-manifest.js';
 import type { ForkedTrainer, TrainerEnd } from './forked-trainer.js';
 import { forkTrainer, giveBackIfStopped, type JobTools, stopIfAsked } from './job-tools.js';
 import { LiveBundle } from './live-bundle.js';
@@ -12,6 +14,7 @@ import { newFence, TrialResults } from './trial-results.js';
 import { inWorkFolder } from './work-folder.js';
 
 type BundleJob = Extract<FleetJob, { kind: 'bundle' }>;
+type BundleTrainerJob = Extract<TrainerJob, { kind: 'bundle' }>;
 type CompletedMessage = Extract<TrainerMessage, { type: 'trial-completed' }>;
 
 interface OpenTrial {
@@ -25,6 +28,8 @@ export class BundleRun {
   private readonly open = new Map<string, OpenTrial>();
   private readonly storing: Promise<void>[] = [];
   private results!: TrialResults;
+  private checkpoints!: BundleCheckpoints;
+  private readonly fence: string;
   private live?: LiveBundle;
   private trainer?: ForkedTrainer;
 
@@ -32,14 +37,18 @@ export class BundleRun {
     private readonly tools: JobTools,
     private readonly job: BundleJob,
     private readonly context: JobContext,
-  ) {}
+  ) {
+    this.fence = newFence(context.attempt);
+  }
 
   async run(): Promise<void> {
     await this.openTrials();
-    if (this.open.size === 0) return;
+    if (this.open.size === 0) {
+      await new BundleCheckpoints(this.tools, this.job.bundleId, this.fence, '').remove();
+      return;
+    }
     stopIfAsked(this.context);
     const trialIds = [...this.open.keys()];
-    this.results = new TrialResults(this.tools, this.context, newFence(this.context.attempt), trialIds);
     await this.tools.reports.trialsStarted(trialIds);
     this.live = new LiveBundle(trialIds, this.tools.settings.workerId, this.tools.reports);
     this.tools.status.training(trialIds);
@@ -84,20 +93,26 @@ export class BundleRun {
   }
 
   private async train(workFolder: string): Promise<void> {
+    this.checkpoints = new BundleCheckpoints(this.tools, this.job.bundleId, this.fence, workFolder);
     const job = await this.trainerJob();
+    const together = job.trials.map(({ trialId }) => trialId);
+    this.results = new TrialResults(this.tools, this.context, this.fence, together);
     const onMessage = (message: TrainerMessage) => this.hear(message, workFolder);
     this.trainer = await forkTrainer(this.tools, this.context, { workFolder, job, onMessage });
     await this.lookForCancelled([...this.open.keys()]);
     const end = await this.trainer.ended;
     const stored = await Promise.allSettled(this.storing);
+    await this.saveCheckpoint(end);
     await this.conclude(end);
     for (const one of stored) if (one.status === 'rejected') throw one.reason;
+    await this.checkpoints.remove();
   }
 
-  private async trainerJob(): Promise<TrainerJob> {
+  /** The trainer's job: the open trials, or, where a checkpoint has them, all the trials that were trained together there. */
+  private async trainerJob(): Promise<BundleTrainerJob> {
     const { store, cache } = this.tools;
-    const trials = [...this.open.values()].map(({ trialId, spec }) => ({ trialId, spec }));
-    const [first] = trials;
+    const open = [...this.open.values()].map(({ trialId, spec }) => ({ trialId, spec }));
+    const [first] = open;
     if (!first) throw new Error('a bundle without trials');
     const [teacher, corpus] = await Promise.all([
       getJson<TeacherRecord>(store, keys.teacher(first.spec.teacherId)),
@@ -105,7 +120,45 @@ export class BundleRun {
     ]);
     const teacherFile = await cache.teacherFile(teacher);
     const corpusFolder = await cache.corpusFolder(corpus);
-    return { kind: 'bundle', trials, teacher, teacherFile, corpus, corpusFolder };
+    const common = { kind: 'bundle' as const, teacher, teacherFile, corpus, corpusFolder };
+    const manifest = await this.checkpoints.find([...this.open.keys()]);
+    if (!manifest) return { ...common, trials: open };
+    const job = { ...common, trials: await this.trialsOf(manifest) };
+    if (manifest.job !== checkpointJobOf(job)) {
+      this.tools.log.log(`bundle ${this.job.bundleId}: the stored checkpoint is of another job, it is not used`);
+      return { ...common, trials: open };
+    }
+    if (!(await this.checkpoints.download(manifest))) return { ...common, trials: open };
+    this.tools.log.log(`bundle ${this.job.bundleId}: goes on at step ${manifest.state.step}`);
+    await this.takeUpEpochs(manifest);
+    const unwanted = manifest.trialIds.filter((trialId) => !this.open.has(trialId));
+    return { ...job, unwanted };
+  }
+
+  private trialsOf(manifest: CheckpointManifest): Promise<{ trialId: string; spec: TrialSpec }[]> {
+    return Promise.all(
+      manifest.trialIds.map(async (trialId) => {
+        const { spec } = await getJson<TrialRecord>(this.tools.store, keys.trial(trialId));
+        return { trialId, spec };
+      }),
+    );
+  }
+
+  /** Epochs that ended before the checkpoint are those of this attempt too. */
+  private async takeUpEpochs(manifest: CheckpointManifest): Promise<void> {
+    for (const [k, trialId] of manifest.trialIds.entries()) {
+      const trial = this.open.get(trialId);
+      for (const metrics of manifest.state.students[k]?.epochs ?? []) {
+        trial?.epochs.push(metrics);
+        if (trial) await this.tools.reports.epoch(trialId, metrics);
+      }
+    }
+  }
+
+  /** What the trainer left is the start of whoever takes the bundle next, unless there is nothing left or it is another's already. */
+  private async saveCheckpoint(end: TrainerEnd): Promise<void> {
+    const isUseless = this.open.size === 0 || end.kind === 'impossible' || this.context.signal.reason === 'lock-lost';
+    await (isUseless ? this.checkpoints.settle() : this.checkpoints.finish());
   }
 
   private hear(message: TrainerMessage, workFolder: string): void {
@@ -115,6 +168,8 @@ export class BundleRun {
       this.open.get(message.trialId)?.epochs.push(message.metrics);
       this.live?.note(message.trialId, { validationLoss: message.metrics.validationLoss });
       void this.tools.reports.epoch(message.trialId, message.metrics);
+    } else if (message.type === 'checkpoint') {
+      this.checkpoints.note();
     } else if (message.type === 'trial-completed') {
       this.store(message.trialId, () => this.complete(message, workFolder));
     } else if (message.type === 'trial-failed') {

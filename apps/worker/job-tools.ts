@@ -51,7 +51,7 @@ export async function forkTrainer(
       fork.onMessage(message);
     },
   });
-  const stop = () => trainer.stop(settings.times.stopGraceMs);
+  const stop = () => trainer.stop(settings.times.leaveGraceMs);
   context.signal.addEventListener('abort', stop, { once: true });
   void trainer.ended.then(() => context.signal.removeEventListener('abort', stop));
   if (context.signal.aborted) stop();

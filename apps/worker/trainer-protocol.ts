@@ -15,7 +15,10 @@ import type {
 export type TrainerJob =
   | {
       kind: 'bundle';
+      /** In the order of the checkpoint, when there is one in <workFolder>/checkpoints/; it may hold trials nobody wants any more. */
       trials: { trialId: string; spec: TrialSpec }[];
+      /** Those of the trials that have ended or were cancelled; they are not trained on. */
+      unwanted?: string[];
       teacher: TeacherRecord;
       /** model.safetensors of the teacher */
       teacherFile: string;
@@ -59,6 +62,8 @@ export type TrainerMessage =
     }
   /** `trialId` is 'teacher' when a teacher trains. */
   | { type: 'epoch'; trialId: string; metrics: EpochMetrics }
+  /** A checkpoint is whole on disk, in <workFolder>/checkpoints/. */
+  | { type: 'checkpoint'; step: number }
   /** The files lie in <workFolder>/<trialId>/ and are complete. */
   | { type: 'trial-completed'; trialId: string; summary: TrialSummary; files: { name: string; contentType: string }[] }
   | { type: 'trial-failed'; trialId: string; reason: string; step?: number }
@@ -79,5 +84,5 @@ export type TrainerMessage =
   /** The last message; the process then exits 0. */
   | { type: 'done' };
 
-/** Worker to trainer. */
+/** Worker to trainer. 'stop': write a checkpoint, end. */
 export type TrainerCommand = { type: 'cancel'; trialIds: string[] } | { type: 'stop' };

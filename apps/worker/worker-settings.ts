@@ -18,8 +18,10 @@ export interface TrainerProgram {
 export interface WorkerTimes {
   /** A trainer that says nothing for this long is hung and is killed. */
   heartbeatMs: number;
-  /** From 'stop' or the cancel of everything to SIGKILL. */
+  /** From the cancel of everything to SIGKILL. */
   stopGraceMs: number;
+  /** From 'stop' to SIGKILL when the worker goes away: time for the step under way and a last checkpoint. */
+  leaveGraceMs: number;
   /** How often cancel flags in Redis are looked at, in case a message was lost. */
   flagsMs: number;
   /** How often the record is looked at for cancelled trials, in case Redis was. */
@@ -32,6 +34,7 @@ export interface WorkerTimes {
 export const WORKER_TIMES: WorkerTimes = {
   heartbeatMs: 5 * 60_000,
   stopGraceMs: 4_000,
+  leaveGraceMs: 20_000,
   flagsMs: 2_500,
   recordMs: 30_000,
   storePatienceMs: 15 * 60_000,

@@ -6,5 +6,5 @@ export { countNonFinite, type Dtype, fromFloat32, itemSize, type NamedTensor, to
 export { readPickledLists } from './pickled-lists.js';
 export { type PyTorchFile, readPyTorch } from './pytorch.js';
 export { writePyTorch } from './pytorch-writer.js';
-export { readSafetensors, type SafetensorsFile, writeSafetensors } from './safetensors.js';
+export { readSafetensors, type SafetensorsFile, safetensorsHeader, writeSafetensors } from './safetensors.js';
 export type { PlainScalar, PlainValue } from './state-dict.js';

@@ -33,6 +33,28 @@ export function writeSafetensors(
   metadata: Readonly<Record<string, string>> = {},
 ): Uint8Array {
   const ordered = [...tensors].sort((a, b) => itemSize(b.dtype) - itemSize(a.dtype));
+  const seen = new Set<string>(['__metadata__']);
+  for (const tensor of ordered) refuseUnfit(tensor, seen);
+  const header = safetensorsHeader(ordered, metadata);
+  const length = ordered.reduce((sum, { bytes }) => sum + bytes.length, 0);
+  const file = new Uint8Array(header.length + length);
+  file.set(header);
+  let at = header.length;
+  for (const tensor of ordered) {
+    file.set(tensor.bytes, at);
+    at += tensor.bytes.length;
+  }
+  return file;
+}
+
+/**
+ * What stands before the data of a safetensors file whose tensors follow in this order (wider element types first), for
+ * writers that never hold the whole file. The names must differ.
+ */
+export function safetensorsHeader(
+  tensors: readonly Pick<NamedTensor, 'name' | 'dtype' | 'shape'>[],
+  metadata: Readonly<Record<string, string>> = {},
+): Uint8Array {
   const fields: string[] = [];
   const keys = Object.keys(metadata).sort();
   if (keys.length > 0) {
@@ -40,26 +62,20 @@ export function writeSafetensors(
       `"__metadata__":{${keys.map((key) => `${JSON.stringify(key)}:${JSON.stringify(metadata[key])}`).join()}}`,
     );
   }
-  const seen = new Set<string>(['__metadata__']);
   let length = 0;
-  for (const tensor of ordered) {
-    refuseUnfit(tensor, seen);
-    const place = `{"dtype":"${tensor.dtype}","shape":[${tensor.shape.join()}],"data_offsets":[${length},${length + tensor.bytes.length}]}`;
-    fields.push(`${JSON.stringify(tensor.name)}:${place}`);
-    length += tensor.bytes.length;
+  for (const { name, dtype, shape } of tensors) {
+    const end = length + (elementCount(shape) as number) * itemSize(dtype);
+    const place = `{"dtype":"${dtype}","shape":[${shape.join()}],"data_offsets":[${length},${end}]}`;
+    fields.push(`${JSON.stringify(name)}:${place}`);
+    length = end;
   }
   const json = new TextEncoder().encode(`{${fields.join()}}`);
   const headerLength = Math.ceil(json.length / 8) * 8;
-  const file = new Uint8Array(8 + headerLength + length);
-  new DataView(file.buffer).setBigUint64(0, BigInt(headerLength), true);
-  file.fill(0x20, 8, 8 + headerLength);
-  file.set(json, 8);
-  let at = 8 + headerLength;
-  for (const tensor of ordered) {
-    file.set(tensor.bytes, at);
-    at += tensor.bytes.length;
-  }
-  return file;
+  const header = new Uint8Array(8 + headerLength);
+  new DataView(header.buffer).setBigUint64(0, BigInt(headerLength), true);
+  header.fill(0x20, 8);
+  header.set(json, 8);
+  return header;
 }
 
 function readLength(bytes: Uint8Array): bigint {

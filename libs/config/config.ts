@@ -40,6 +40,8 @@ export interface Config {
   threads?: number;
   backend: 'auto' | 'tensorflow' | 'wasm';
   requireGpu: boolean;
+  /** How often a training writes down where it is; 0: after every step. */
+  checkpointSeconds: number;
   workerName?: string;
   logLevel: 'debug' | 'info' | 'warn' | 'error';
 }
@@ -99,6 +101,7 @@ export function readConfig(env: Environment = process.env): Config {
     cacheFolder: cacheFolder(env),
     backend: oneOf('SEMDISTILL_BACKEND', ['auto', 'tensorflow', 'wasm'], 'auto'),
     requireGpu: isSet('SEMDISTILL_REQUIRE_GPU'),
+    checkpointSeconds: integer('SEMDISTILL_CHECKPOINT_SECONDS', 0, 86_400, 20),
     logLevel: oneOf('SEMDISTILL_LOG', ['debug', 'info', 'warn', 'error'], 'info'),
   };
   if (threads !== undefined) config.threads = threads;

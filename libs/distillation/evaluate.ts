@@ -16,8 +16,8 @@ import {
   transmit,
 } from '#semcom';
 import { MEASURES, type Output, rowDistances } from './distances.js';
+import { drawUse } from './draws.js';
 import { type Link, linkGroups, passThrough, remember, type Sided, sendBatch } from './link.js';
-import { drawUse } from './train.js';
 
 /** BATCH sentences are sent together; the draws depend on it, so it is a constant and not a tuning knob. */
 const BATCH = 50;

@@ -1,26 +1,10 @@
-// The training loop, top to bottom: epochs of seeded batches, one step for K students at once, validation, checkpoints. The order
+// The training loop: epochs of seeded batches, one step for K students at once, validation, the best of each student. The order
 // of data, the noise and the dropout are pure functions of (seed, step), so equal requests give equal bytes.
-import {
-  type Batch,
-  CHANNEL_WIDTH,
-  type ChannelName,
-  type ChannelUse,
-  collate,
-  type Dropout,
-  fadingPairs,
-  groupArrays,
-  longestFirst,
-  noiseDeviation,
-  type ProfileName,
-  planEpoch,
-  RandomStream,
-  type Weights,
-} from '#semcom';
-import type { AdamOptions, OptimizerFactory, TrainedParameters } from './adam.js';
-import { type BundleModel, bundleGradients, bundleLosses } from './step.js';
-
-/** sigma of validation, the reference's 0.1 (a label of 16.99 dB). */
-export const VALIDATION_DEVIATION = 0.1;
+import type { ChannelName, ProfileName, Weights } from '#semcom';
+import type { AdamOptions, OptimizerFactory } from './adam.js';
+import type { EpochReport } from './epoch-meter.js';
+import type { BundleModel } from './step.js';
+import { TrainingRun, type TrainingSnapshot } from './training-run.js';
 
 export interface TrainingSettings {
   batchSize: number;
@@ -42,18 +26,8 @@ export interface TrainingSetup {
   optimizer: OptimizerFactory;
   data: { train: readonly number[][]; validation: readonly number[][] };
   settings: TrainingSettings;
-}
-
-/** One student's epoch. */
-export interface EpochReport {
-  epoch: number;
-  step: number;
-  trainLoss: number;
-  trainCrossEntropy: number;
-  trainDistillation: number;
-  validationLoss: number;
-  seconds: number;
-  tokensPerSecond: number;
+  /** A moment of this same training to go on from; absent: from the start values. */
+  from?: TrainingSnapshot<Float32Array>;
 }
 
 export interface StepReport {
@@ -63,7 +37,7 @@ export interface StepReport {
   steps: number;
   /** Latest total loss of each student; NaN once it has diverged. */
   trainLoss: number[];
-  /** Non-pad target tokens of this step's batch, which every student has seen. */
+  /** Non-pad target tokens of this step's batch. */
   targetTokens: number;
   /** Non-pad target tokens a second, summed over the students. */
   tokensPerSecond: number;
@@ -86,6 +60,12 @@ export interface TrainingListener {
   isWanted?(student: number): boolean;
   /** True once the whole training shall stop. */
   shouldStop?(): boolean;
+  /** Memory did not hold a whole batch: from this step on it is computed in so many parts. */
+  onMicroBatches?(step: number, parts: number): void;
+  /** The run is at rest, between two steps or after an epoch's end: the moment for a snapshot. */
+  atRest?(run: TrainingRun): void | Promise<void>;
+  /** The training stops before its end; the run is at rest for the last time. */
+  onStop?(run: TrainingRun): void | Promise<void>;
 }
 
 export interface TrainedStudent {
@@ -114,216 +94,52 @@ export function stepsPerEpoch(settings: TrainingSettings, trainSentences: number
 
 /** Trains K students side by side. Rejects only when the machine fails; a student that diverges is an outcome. */
 export async function trainStudents(setup: TrainingSetup, listener: TrainingListener = {}): Promise<TrainedStudent[]> {
-  const { settings, data } = setup;
-  const students = setup.model.temperature.length;
-  const parameters = setup.optimizer(setup.start, setup.adam);
-  const lengths = data.train.map((row) => row.length);
-  const validation = validationBatches(data.validation, settings);
-  const perEpoch = stepsPerEpoch(settings, data.train.length);
-  const states = Array.from(
-    { length: students },
-    (): TrainedStudent => ({
-      outcome: 'trained',
-      epochs: [],
-      bestLoss: Number.POSITIVE_INFINITY,
-      bestEpoch: 0,
-      arrays: new Map(),
-    }),
-  );
-  const runs = (k: number) => states[k]?.outcome === 'trained';
-  let step = 0;
+  const run = new TrainingRun(setup);
+  const { students } = run;
   try {
-    for (let epoch = 1; epoch <= settings.epochs; epoch++) {
-      const plan = planEpoch({
-        lengths,
-        batchSize: settings.batchSize,
-        ...(settings.sentencesPerEpoch === undefined ? {} : { sentences: settings.sentencesPerEpoch }),
-        stream: new RandomStream(settings.seed, 'order', epoch),
-        buckets: true,
-      });
-      const meter = new EpochMeter(students);
-      for (const indices of plan) {
-        step += 1;
-        const batch = collate(data.train, indices);
-        const use = drawChannel(batch, settings, step);
-        const model = { ...setup.model, dropout: dropoutOf(settings, step) };
-        const { values, gradients } = parameters.withValues((trained) => bundleGradients(model, trained, batch, use));
-        parameters.step(gradients);
-        for (const gradient of gradients.values()) gradient.dispose();
-        const targetTokens = realTargets(batch);
-        meter.add(values, targetTokens);
-        for (let k = 0; k < students; k++) {
-          const state = states[k] as TrainedStudent;
-          if (runs(k) && !Number.isFinite(values.total[k])) {
-            state.outcome = 'diverged';
-            state.step = step;
-            listener.onDiverged?.(k, step);
-          } else if (runs(k) && listener.isWanted?.(k) === false) state.outcome = 'cancelled';
-        }
-        listener.onStep?.({
-          epoch,
-          epochs: settings.epochs,
-          step,
-          steps: perEpoch * settings.epochs,
-          trainLoss: values.total,
-          targetTokens,
-          tokensPerSecond: meter.tokensPerSecond(),
-        });
-        if (listener.shouldStop?.() || !states.some((_, k) => runs(k))) return states;
-        await nextTurn();
+    if (setup.from) run.restore(setup.from);
+    while (!run.isOver) {
+      dropUnwanted(run, listener);
+      if (listener.shouldStop?.() || !students.some((_, k) => run.isRunning(k))) {
+        await listener.onStop?.(run);
+        return students;
       }
-      const losses = validationLosses(setup.model, parameters, validation);
-      for (let k = 0; k < students; k++) {
-        if (!runs(k)) continue;
-        const state = states[k] as TrainedStudent;
-        const report = meter.report(k, { epoch, step, validationLoss: losses[k] as number });
-        state.epochs.push(report);
-        const isBest = report.validationLoss < state.bestLoss;
-        if (isBest) Object.assign(state, { bestLoss: report.validationLoss, bestEpoch: epoch });
-        if (isBest || epoch % 10 === 0) {
-          const arrays = studentArrays(parameters, k);
-          if (isBest) await listener.onCheckpoint?.(k, 'best', epoch, arrays);
-          if (epoch % 10 === 0) await listener.onCheckpoint?.(k, 'epoch', epoch, arrays);
-        }
-        listener.onEpoch?.(k, report);
-      }
+      const partsBefore = run.parts;
+      if (run.isAtEpochEnd) await endEpoch(run, listener);
+      else takeStep(run, listener);
+      if (run.parts > partsBefore) listener.onMicroBatches?.(run.microBatches.at(-1)?.step as number, run.parts);
+      await listener.atRest?.(run);
+      await nextTurn();
     }
-    for (let k = 0; k < students; k++) if (runs(k)) (states[k] as TrainedStudent).arrays = studentArrays(parameters, k);
-    return states;
+    dropUnwanted(run, listener);
+    for (const [k, student] of students.entries()) if (run.isRunning(k)) student.arrays = run.arraysOf(k);
+    return students;
   } finally {
-    parameters.dispose();
+    run.dispose();
   }
 }
 
-function studentArrays(parameters: TrainedParameters, student: number): Map<string, Float32Array> {
-  return parameters.withValues((values) => groupArrays(values, student));
+function dropUnwanted(run: TrainingRun, listener: TrainingListener): void {
+  for (const [k, student] of run.students.entries())
+    if (run.isRunning(k) && listener.isWanted?.(k) === false) student.outcome = 'cancelled';
 }
 
-/** Target tokens of a batch that are no pads: every row's length minus one. */
-function realTargets(batch: Batch): number {
-  let real = 0;
-  for (const id of batch.ids) real += id === 0 ? 0 : 1;
-  return real - batch.size;
+function takeStep(run: TrainingRun, listener: TrainingListener): void {
+  const ran = run.students.map((_, k) => run.isRunning(k));
+  const report = run.takeStep();
+  for (const [k, student] of run.students.entries())
+    if (ran[k] && student.outcome === 'diverged') listener.onDiverged?.(k, report.step);
+  listener.onStep?.(report);
 }
 
-/** The channel of one training step: SNR, noise and fading from their own streams, common to teacher and students. */
-function drawChannel(batch: Batch, settings: TrainingSettings, step: number): ChannelUse {
-  const { seed, channel, channelProfile: profile } = settings;
-  const [low, high] = settings.trainSnrDb;
-  const snrDb = low + (high - low) * new RandomStream(seed, 'snr', step).uniform();
-  return drawUse(
-    batch,
-    { channel, profile, deviation: noiseDeviation(snrDb) },
-    (purpose) => new RandomStream(seed, purpose, step),
-  );
-}
-
-/** Noise and fading draws for a batch. */
-export function drawUse(
-  batch: Batch,
-  use: Pick<ChannelUse, 'channel' | 'profile' | 'deviation'>,
-  streamFor: (purpose: 'noise' | 'fading') => RandomStream,
-): ChannelUse {
-  const noise = new Float32Array(batch.ids.length * CHANNEL_WIDTH);
-  if (use.channel !== 'ideal') streamFor('noise').fillNormal(noise);
-  if (use.channel === 'awgn' || use.channel === 'ideal') return { ...use, noise };
-  const fading = new Float32Array(2 * fadingPairs(use.profile, batch.size));
-  streamFor('fading').fillNormal(fading);
-  return { ...use, noise, fading };
-}
-
-/**
- * Dropout of one step: site i's mask is a function of (seed, step, i) and the rows, not of how many students share the bundle, so a
- * student trained alone drops the same units.
- */
-function dropoutOf(settings: TrainingSettings, step: number): Dropout | undefined {
-  const { dropout: rate, seed } = settings;
-  if (rate === 0) return undefined;
-  let site = 0;
-  return () => {
-    site += 1;
-    return { rate, stream: new RandomStream(seed, 'dropout', step, site), firstRow: 0 };
-  };
-}
-
-interface ValidationBatch {
-  batch: Batch;
-  use: ChannelUse;
-  real: number;
-}
-
-/** Held-out sentences in batches of like length, with fixed draws: every epoch and every student meets the same. */
-function validationBatches(sentences: readonly number[][], settings: TrainingSettings): ValidationBatch[] {
-  const order = longestFirst(
-    sentences.map((row) => row.length),
-    sentences.map((_, i) => i),
-  );
-  const out: ValidationBatch[] = [];
-  for (let from = 0; from < order.length; from += 256) {
-    const batch = collate(sentences, order.subarray(from, from + 256));
-    const use = drawUse(
-      batch,
-      { channel: settings.channel, profile: settings.channelProfile, deviation: VALIDATION_DEVIATION },
-      (purpose) => new RandomStream(0, `validation-${purpose}`, from),
-    );
-    out.push({ batch, use, real: realTargets(batch) });
-  }
-  return out;
-}
-
-/** Cross-entropy a real token of each student over the validation sentences, nats. */
-function validationLosses(
-  model: Omit<BundleModel, 'dropout'>,
-  parameters: TrainedParameters,
-  batches: ValidationBatch[],
-): number[] {
-  const sums = model.temperature.map(() => 0);
-  let tokens = 0;
-  for (const { batch, use, real } of batches) {
-    const { crossEntropy } = parameters.withValues((trained) => bundleLosses(model, trained, batch, use));
-    crossEntropy.forEach((loss, k) => {
-      sums[k] = (sums[k] as number) + loss * real;
-    });
-    tokens += real;
-  }
-  return sums.map((sum) => sum / tokens);
-}
-
-/** Means of an epoch, weighted by real tokens, and its speed. */
-class EpochMeter {
-  private readonly started = performance.now();
-  private readonly sums: { total: number; crossEntropy: number; distillation: number }[];
-  private tokens = 0;
-
-  constructor(private readonly students: number) {
-    this.sums = Array.from({ length: students }, () => ({ total: 0, crossEntropy: 0, distillation: 0 }));
-  }
-
-  add(values: { total: number[]; crossEntropy: number[]; distillation: number[] }, tokens: number): void {
-    this.sums.forEach((sum, k) => {
-      for (const part of ['total', 'crossEntropy', 'distillation'] as const)
-        sum[part] += (values[part][k] as number) * tokens;
-    });
-    this.tokens += tokens;
-  }
-
-  tokensPerSecond(): number {
-    return (this.students * this.tokens) / this.seconds();
-  }
-
-  report(student: number, rest: Pick<EpochReport, 'epoch' | 'step' | 'validationLoss'>): EpochReport {
-    const sum = this.sums[student] as { total: number; crossEntropy: number; distillation: number };
-    return {
-      ...rest,
-      trainLoss: sum.total / this.tokens,
-      trainCrossEntropy: sum.crossEntropy / this.tokens,
-      trainDistillation: sum.distillation / this.tokens,
-      seconds: this.seconds(),
-      tokensPerSecond: this.tokensPerSecond(),
-    };
-  }
-
-  private seconds(): number {
-    return (performance.now() - this.started) / 1000;
+async function endEpoch(run: TrainingRun, listener: TrainingListener): Promise<void> {
+  for (const { student, report, isBest } of run.endEpoch()) {
+    const { epoch } = report;
+    if (isBest || epoch % 10 === 0) {
+      const arrays = run.arraysOf(student);
+      if (isBest) await listener.onCheckpoint?.(student, 'best', epoch, arrays);
+      if (epoch % 10 === 0) await listener.onCheckpoint?.(student, 'epoch', epoch, arrays);
+    }
+    listener.onEpoch?.(student, report);
   }
 }

@@ -133,10 +133,12 @@ describe('planBundles', () => {
     expect(planBundles([], 8)).toEqual([]);
   });
 
-  it('puts together only trials of equal shape, data and optimizer', () => {
+  it('puts together only trials of equal shape and data; rates and decays may differ', () => {
     const vary = { studentLayers: [1, 2], learningRate: [1e-4, 1e-3], temperature: [2, 4, 8] };
     const bundles = planBundles(plan({ vary, seeds: 1, baseline: false, reference: false }), 64);
-    expect(bundles.map((bundle) => bundle.length)).toEqual([3, 3, 3, 3]);
+    expect(bundles.map((bundle) => bundle.length)).toEqual([6, 6]);
+    const decays = plan({ vary: { weightDecay: [0, 0.01] }, seeds: 1, baseline: false, reference: false });
+    expect(planBundles(decays, 64)).toHaveLength(1);
     const grid = plan({ vary: { channel: ['awgn', 'rayleigh'], epochs: [1, 2] }, seeds: 2 });
     expect(planBundles(grid, 64)).toHaveLength(8);
   });

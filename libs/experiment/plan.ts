@@ -61,8 +61,8 @@ export function planTrials(request: SweepRequest, teacher: TeacherRecord, corpus
 }
 
 /**
- * Packs trials into bundles of at most `trialsPerBundle`: only trials that differ in nothing but temperature and weight
- * share one. Their tensors have equal shapes, and their seed gives all of them the same batches under the same noise, so
+ * Packs trials into bundles of at most `trialsPerBundle`: only trials that differ in nothing but temperature, weight,
+ * learning rate and weight decay share one. Their tensors have equal shapes, and their seed gives all of them the same batches under the same noise, so
  * the teacher runs once for all (docs/decisions/0002). Sizes are balanced (5 trials at 4 make 3 + 2), order is kept.
  *
  * Bundles deliberately do not depend on how many workers are idle or on what is already done: training several students
@@ -174,7 +174,7 @@ function evaluationFor(evaluation: EvaluationSettings, corpus: CorpusRecord): Ev
 }
 
 function bundleKeyOf(spec: TrialSpec): string {
-  const { temperature, distillWeight, ...rest } = spec.hyperparameters;
+  const { temperature, distillWeight, learningRate, weightDecay, ...rest } = spec.hyperparameters;
   return canonicalJson({ ...spec, hyperparameters: rest });
 }
 

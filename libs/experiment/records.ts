@@ -215,8 +215,22 @@ export interface TrialSummary {
   compressionRatioCore: number;
   evaluation: TrialEvaluation;
   numerics: Numerics;
+  /** The trial's share of the time spent, over all processes that trained it. */
   trainingSeconds: number;
   evaluationSeconds: number;
+  /** Bytes that training was expected to take at its peak, for the whole bundle. */
+  predictedMemoryBytes?: number;
+  /** Where another process went on from a checkpoint, and by what the steps before were computed. Absent: trained in one go. */
+  resumes?: TrainingResume[];
+  /** Where memory no longer held a whole batch: from that step on it was computed in so many parts. Absent: never. */
+  microBatches?: { step: number; parts: number; note: string }[];
+}
+
+export interface TrainingResume {
+  step: number;
+  /** What the steps before were computed by; other numerics after it may give other last bits. */
+  numerics: Numerics;
+  hasOtherNumerics: boolean;
 }
 
 export interface TrialResult {

@@ -1,7 +1,7 @@
 // The layers as single kernels, where the backend has registered them (the engine does, for TensorFlow on the CPU). Each has a plain
 // twin in layers.ts; here are their calls and gradients. Shapes and formulas: libs/engine/native.
 import * as tf from '@tensorflow/tfjs-core';
-import type { DropoutSite } from './dropout.js';
+import { type DropoutSite, firstRow } from './dropout.js';
 
 /** Kernels that a backend must have under these names for the fused path to be taken. */
 export const FUSED_KERNELS = [
@@ -63,9 +63,9 @@ export function product(x: tf.Tensor3D, kernel: tf.Tensor3D, kernelLearns: boole
 }
 
 /** [rate, 1 - rate] and the five words that name a site; empty tensors without dropout. */
-function siteTensors(site: DropoutSite | null): [tf.Tensor, tf.Tensor] {
+function siteTensors(site: DropoutSite | null, rows: number): [tf.Tensor, tf.Tensor] {
   if (!site || site.rate === 0) return [tf.tensor1d([]), tf.tensor1d([], 'int32')];
-  const words = Int32Array.of(...site.stream.identity, site.firstRow);
+  const words = Int32Array.of(...site.stream.identity, firstRow(site, rows));
   return [tf.tensor1d([site.rate, 1 - site.rate]), tf.tensor1d(words, 'int32')];
 }
 
@@ -134,7 +134,7 @@ export function fusedAddNorm(
   norm: { gain: tf.Tensor; bias: tf.Tensor },
   site: DropoutSite | null,
 ): tf.Tensor3D {
-  const [rates, words] = siteTensors(site);
+  const [rates, words] = siteTensors(site, x.shape[1]);
   return withGradient([x, branch.value, branch.bias, norm.gain, norm.bias], (save) => {
     const shared = [x, branch.value, branch.bias, norm.gain];
     const [y, statistics] = call('SemdistillAddNorm', [...shared, norm.bias, rates, words]) as [tf.Tensor, tf.Tensor];
@@ -162,7 +162,7 @@ export function fusedEmbed(
   positions: tf.Tensor2D,
   site: DropoutSite | null,
 ): tf.Tensor3D {
-  const [rates, words] = siteTensors(site);
+  const [rates, words] = siteTensors(site, ids.size);
   const vocabulary = tf.tensor1d([table.shape[1] as number], 'int32');
   return withGradient([table], (save) => {
     const [y] = call('SemdistillEmbed', [table, ids, positions, rates, words]) as [tf.Tensor];

@@ -12,6 +12,7 @@ describe('keys of the record', () => {
       keys.teacherFile(id, id),
       keys.upload('f'.repeat(64)),
       keys.trialArtifact(id, id, id),
+      keys.bundleCheckpointFile(id, id, id),
       keys.sweepReport(id, 'report.html'),
     ]) {
       expect(isKey(key)).toBe(true);

@@ -35,6 +35,13 @@ export const keys = {
     `trials/${safe(trialId)}/attempts/${safe(fence)}/${safe(name)}`,
   trials: () => 'trials/',
 
+  /** The newest checkpoint of trials in training: its manifest and where its files lie. Gone once every trial has ended. */
+  bundleCheckpoint: (bundleId: string) => `bundles/${safe(bundleId)}/checkpoint.json`,
+  /** A file of a checkpoint, under the attempt that wrote it. */
+  bundleCheckpointFile: (bundleId: string, fence: string, name: string) =>
+    `bundles/${safe(bundleId)}/attempts/${safe(fence)}/${safe(name)}`,
+  bundle: (bundleId: string) => `bundles/${safe(bundleId)}/`,
+
   sweep: (sweepId: string) => `sweeps/${safe(sweepId)}/sweep.json`,
   sweepCancelled: (sweepId: string) => `sweeps/${safe(sweepId)}/cancelled.json`,
   sweepSettled: (sweepId: string) => `sweeps/${safe(sweepId)}/settled.json`,

@@ -1,6 +1,6 @@
 // The golden numbers on TensorFlow's own library with the fused operations. Skipped, and said, where set-up placed none.
 import { describe } from 'vitest';
-import { clipFactors, correctedStep, effectiveGradient, plainLossKernel } from '#distillation';
+import { ADAM_ARITHMETIC, plainLossKernel } from '#distillation';
 import { startEngine } from '#engine';
 import { describeGoldenModel } from './model-suite.js';
 
@@ -13,7 +13,7 @@ describe.skipIf(!isThere)('DeepSC on TensorFlow equals PyTorch', () => {
     start: async () => ({
       lossKernel: engine.lossKernel ?? plainLossKernel,
       optimizer: (start, options) =>
-        (engine.adam as NonNullable<typeof engine.adam>)(start, options, { correctedStep, clipFactors, effectiveGradient }),
+        (engine.adam as NonNullable<typeof engine.adam>)(start, options, ADAM_ARITHMETIC),
     }),
   });
 });

@@ -1,172 +1,30 @@
 // The trainer process itself, for real, on the tiny golden teacher and text: files, messages, repeatability to the byte, cancelling.
-import { type ChildProcess, spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { once } from 'node:events';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { CorpusRecord, Hyperparameters, TeacherRecord, TrialSpec } from '#experiment';
-import type { TrainerCommand, TrainerJob, TrainerMessage } from '../../apps/worker/trainer-protocol.js';
+import type { TrainerCommand } from '../../apps/worker/trainer-protocol.js';
+import { CORPUS_OPTIONS, hashes, TINY, TrainerBench, told } from '../support/trainer-process.js';
 
-const ROOT = resolve(import.meta.dirname, '../..');
-const TINY = join(ROOT, 'test/golden/tiny');
-const CORPUS_OPTIONS = { minWords: 5, maxWords: 29, minCount: 1, trainShare: 0.8 };
-
-let folder: string;
-let corpus: CorpusRecord;
-let corpusFolder: string;
-const running = new Set<ChildProcess>();
-
-const teacher: TeacherRecord = {
-  teacherId: 'tiny',
-  name: 'tiny',
-  architecture: { vocabularySize: 60, dModel: 32, dff: 64, heads: 4, encoderLayers: 4, decoderLayers: 4 },
-  corpusId: 'tiny',
-  origin: { kind: 'builtin', builtin: 'tiny' },
-  parameters: { total: 137_804, core: 131_984 },
-  scores: {
-    snrDb: [],
-    bleu1: [],
-    bleu2: [],
-    bleu3: [],
-    bleu4: [],
-    channel: 'awgn',
-    channelProfile: 'exact',
-    sentences: 0,
-  },
-  files: [],
-  numerics: { backend: '', library: '', threads: 1, device: '' },
-  createdAt: '2026-01-01T00:00:00.000Z',
-};
-
-const hyperparameters: Hyperparameters = {
-  temperature: 4,
-  distillWeight: 0.7,
-  distillPart: 'decoder',
-  studentLayers: 2,
-  batchSize: 16,
-  epochs: 10,
-  sentencesPerEpoch: 48,
-  learningRate: 1e-3,
-  weightDecay: 0,
-  dropout: 0.1,
-  channel: 'awgn',
-  channelProfile: 'exact',
-  trainSnrDb: [2, 12],
-  init: 'random',
-  freezeKeptSide: true,
-  createHybrid: true,
-  seed: 5,
-};
-
-function bundle(over: Partial<Hyperparameters>, temperatures: number[]): TrainerJob {
-  const trials = temperatures.map((temperature, i) => {
-    const spec: TrialSpec = {
-      numericsVersion: 1,
-      teacherId: 'tiny',
-      corpusId: 'tiny',
-      hyperparameters: { ...hyperparameters, ...over, temperature },
-      evaluation: { snrDb: [3, 12], sentences: 20 },
-    };
-    return { trialId: `trial-${i}`, spec };
-  });
-  return { kind: 'bundle', trials, teacher, teacherFile: join(TINY, 'teacher.safetensors'), corpus, corpusFolder };
-}
-
-interface Run {
-  work: string;
-  messages: TrainerMessage[];
-  code: number | null;
-  output: string;
-}
-
-async function runTrainer(
-  job: TrainerJob,
-  steer?: (message: TrainerMessage, child: ChildProcess) => void,
-  settings: Record<string, string> = {},
-): Promise<Run> {
-  const work = await mkdtemp(join(folder, 'work-'));
-  await writeFile(join(work, 'job.json'), JSON.stringify(job));
-  const env = {
-    ...process.env,
-    TF_CPP_MIN_LOG_LEVEL: '3',
-    TF_NUM_INTRAOP_THREADS: '1',
-    OMP_NUM_THREADS: '1',
-    SEMDISTILL_THREADS: '1',
-    ...settings,
-  };
-  const child = spawn(process.execPath, [join(ROOT, 'dist/apps/worker/trainer/main.js'), work], {
-    env,
-    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-  });
-  running.add(child);
-  const messages: TrainerMessage[] = [];
-  let output = '';
-  child.stdout?.on('data', (data) => {
-    output += data;
-  });
-  child.stderr?.on('data', (data) => {
-    output += data;
-  });
-  child.on('message', (message: TrainerMessage) => {
-    messages.push(message);
-    steer?.(message, child);
-  });
-  // Not 'close': after a disconnect from inside a message handler Node never emits it.
-  const [code] = await once(child, 'exit');
-  running.delete(child);
-  return { work, messages, code: code as number | null, output };
-}
-
-function told<Type extends TrainerMessage['type']>(run: Run, type: Type): Extract<TrainerMessage, { type: Type }>[] {
-  return run.messages.filter((message): message is Extract<TrainerMessage, { type: Type }> => message.type === type);
-}
-
-async function hashes(work: string, trialId: string): Promise<Record<string, string>> {
-  const out: Record<string, string> = {};
-  for (const name of (await readdir(join(work, trialId))).sort())
-    if (name !== 'distillation_config.json')
-      out[name] = createHash('sha256')
-        .update(await readFile(join(work, trialId, name)))
-        .digest('hex');
-  return out;
-}
+let bench: TrainerBench;
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'semdistill-trainer-'));
-  const source = { kind: 'text' as const, sha256: '', fileName: 'corpus.txt' };
-  const run = await runTrainer({
-    kind: 'prepare-corpus',
-    name: 'tiny',
-    source,
-    options: CORPUS_OPTIONS,
-    textFile: join(TINY, 'corpus.txt'),
-  });
-  expect(run.output).toBe('');
-  const [made] = told(run, 'corpus-completed');
-  corpusFolder = join(run.work, 'corpus');
-  corpus = { ...(made as NonNullable<typeof made>).corpus, corpusId: 'tiny', files: [], createdAt: teacher.createdAt };
+  bench = await TrainerBench.open();
 });
-
-afterAll(async () => {
-  for (const child of running) child.kill('SIGKILL');
-  await rm(folder, { recursive: true, force: true });
-});
+afterAll(() => bench.close());
 
 describe('the trainer process', () => {
   it('makes the corpus of the golden text with its vocabulary', async () => {
-    expect(corpus).toMatchObject({ vocabularySize: 60, name: 'tiny' });
-    expect(JSON.parse(await readFile(join(corpusFolder, 'vocab.json'), 'utf8'))).toEqual(
+    expect(bench.corpus).toMatchObject({ vocabularySize: 60, name: 'tiny' });
+    expect(JSON.parse(await readFile(join(bench.corpusFolder, 'vocab.json'), 'utf8'))).toEqual(
       JSON.parse(await readFile(join(TINY, 'vocab.json'), 'utf8')),
     );
   });
 
   it('says in one sentence that a text gives no corpus', async () => {
-    const textFile = join(folder, 'short.txt');
+    const textFile = join(bench.folder, 'short.txt');
     await writeFile(textFile, 'too short\n');
     const source = { kind: 'text' as const, sha256: '', fileName: 'short.txt' };
-    const run = await runTrainer({ kind: 'prepare-corpus', name: 'x', source, options: CORPUS_OPTIONS, textFile });
+    const run = await bench.run({ kind: 'prepare-corpus', name: 'x', source, options: CORPUS_OPTIONS, textFile });
     expect(run.code).toBe(0);
     expect(told(run, 'impossible')[0]?.reason).toMatch(/1 lines gave 0 sentences of 5 to 29 words/);
   });
@@ -174,8 +32,8 @@ describe('the trainer process', () => {
   it.each(['decoder', 'encoder', 'full'] as const)(
     'part %s: leaves the files users know, the same bytes each time',
     async (distillPart) => {
-      const job = bundle({ distillPart, freezeKeptSide: distillPart !== 'full' }, [1, 8]);
-      const first = await runTrainer(job);
+      const job = bench.bundle({ distillPart, freezeKeptSide: distillPart !== 'full' }, [1, 8]);
+      const first = await bench.run(job);
       expect(first.code, first.output).toBe(0);
       expect(first.messages[0]?.type).toBe('ready');
       expect(first.messages.at(-1)).toEqual({ type: 'done' });
@@ -201,7 +59,7 @@ describe('the trainer process', () => {
         if (distillPart !== 'full') expect(evaluation.hybrid).toEqual(evaluation.student);
         expect(summary.epochs.at(-1)?.validationLoss).toBeLessThan(summary.epochs[0]?.validationLoss as number);
       }
-      const second = await runTrainer(job);
+      const second = await bench.run(job);
       for (const trialId of ['trial-0', 'trial-1'])
         expect(await hashes(second.work, trialId)).toEqual(await hashes(first.work, trialId));
       expect(await hashes(first.work, 'trial-0')).not.toEqual(await hashes(first.work, 'trial-1'));
@@ -209,10 +67,10 @@ describe('the trainer process', () => {
   );
 
   it('a cancelled trial ends, and its neighbour gets the bytes it would have got anyway', async () => {
-    const job = bundle({}, [1, 8]);
-    const whole = await runTrainer(job);
+    const job = bench.bundle({}, [1, 8]);
+    const whole = await bench.run(job);
     let isSent = false;
-    const run = await runTrainer(job, (message, child) => {
+    const run = await bench.run(job, (message, child) => {
       if (message.type !== 'epoch' || isSent) return;
       isSent = true;
       child.send({ type: 'cancel', trialIds: ['trial-0'] } satisfies TrainerCommand);
@@ -225,7 +83,7 @@ describe('the trainer process', () => {
   });
 
   it('told to stop, it ends with exit code 0 and claims nothing', async () => {
-    const run = await runTrainer(bundle({ epochs: 1000 }, [2]), (message, child) => {
+    const run = await bench.run(bench.bundle({ epochs: 1000 }, [2]), (message, child) => {
       if (message.type === 'epoch') child.send({ type: 'stop' } satisfies TrainerCommand);
     });
     expect(run.code, run.output).toBe(0);
@@ -233,17 +91,17 @@ describe('the trainer process', () => {
   });
 
   it('without its worker it ends by itself', async () => {
-    const run = await runTrainer(bundle({ epochs: 1000 }, [2]), (message, child) => {
+    const run = await bench.run(bench.bundle({ epochs: 1000 }, [2]), (message, child) => {
       if (message.type === 'epoch' && child.connected) child.disconnect();
     });
     expect(run.code).toBe(1);
   });
 
   it('trains on WebAssembly as well, and says so once', async () => {
-    const run = await runTrainer(bundle({ epochs: 1 }, [1, 8]), undefined, { SEMDISTILL_BACKEND: 'wasm' });
+    const run = await bench.run(bench.bundle({ epochs: 1 }, [1, 8]), undefined, { SEMDISTILL_BACKEND: 'wasm' });
     expect(run.code, run.output).toBe(0);
     expect(told(run, 'ready')[0]?.numerics.backend).toBe('wasm');
-    const onTensorflow = await runTrainer(bundle({ epochs: 1 }, [1, 8]));
+    const onTensorflow = await bench.run(bench.bundle({ epochs: 1 }, [1, 8]));
     told(run, 'trial-completed').forEach(({ summary }, k) => {
       const twin = told(onTensorflow, 'trial-completed')[k]?.summary;
       // Dropout draws differ between the two, everything else is common.
@@ -268,7 +126,8 @@ describe('the trainer process', () => {
       trainSnrDb: [5, 15] as [number, number],
       seed: 1,
     };
-    const run = await runTrainer({ kind: 'train-teacher', name: 'small', training, corpus, corpusFolder });
+    const { corpus, corpusFolder } = bench;
+    const run = await bench.run({ kind: 'train-teacher', name: 'small', training, corpus, corpusFolder });
     expect(run.code, run.output).toBe(0);
     const [made] = told(run, 'teacher-completed');
     expect(made?.teacher).toMatchObject({
@@ -277,7 +136,7 @@ describe('the trainer process', () => {
       architecture: { encoderLayers: 1, dModel: 16 },
     });
     expect(made?.teacher.scores.bleu1).toHaveLength(7);
-    const measured = await runTrainer({
+    const measured = await bench.run({
       kind: 'measure-teacher',
       name: 'small',
       builtin: 'small',
@@ -289,14 +148,14 @@ describe('the trainer process', () => {
   });
 
   it('refuses a shipped teacher of another corpus in one sentence', async () => {
-    await mkdir(join(folder, 'other'), { recursive: true });
-    const run = await runTrainer({
+    await mkdir(join(bench.folder, 'other'), { recursive: true });
+    const run = await bench.run({
       kind: 'measure-teacher',
       name: 'tiny',
       builtin: 'tiny',
       teacherFile: join(TINY, 'teacher.safetensors'),
-      corpus,
-      corpusFolder,
+      corpus: bench.corpus,
+      corpusFolder: bench.corpusFolder,
     });
     expect(run.code).toBe(0);
     expect(told(run, 'impossible')[0]?.reason).toMatch(/does not say its architecture/);

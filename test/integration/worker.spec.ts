@@ -86,7 +86,7 @@ const eventually = <T>(check: () => T | Promise<T>) => vi.waitFor(check, { timeo
 function overrides(times: Partial<WorkerTimes> = {}): WorkerOverrides {
   return {
     trainer: { command: process.execPath, args: [join(SUPPORT, 'scripted-trainer.mjs'), script] },
-    times: { stopGraceMs: 1_000, flagsMs: 200, registryMs: 500, ...times },
+    times: { stopGraceMs: 1_000, leaveGraceMs: 1_000, flagsMs: 200, registryMs: 500, ...times },
     lockTimes: { lockDurationMs: 2_000, stalledIntervalMs: 500 },
   };
 }
@@ -383,7 +383,7 @@ test('SIGTERM gives the job back without an attempt, exits 0, and another worker
 test('a second SIGTERM ends worker and trainer at once', async () => {
   const written = await putSweep(store, 'sweep-1');
   follow({ mode: 'deaf' }, written);
-  const child = await workApart('hasty', { stopGraceMs: 60_000 });
+  const child = await workApart('hasty', { leaveGraceMs: 60_000 });
   await fleet.enqueue(written.jobs);
   await eventually(() => expect(starts()).toHaveLength(1));
   const gone = once(child, 'exit');

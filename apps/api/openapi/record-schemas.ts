@@ -130,5 +130,8 @@ export const RECORD_SCHEMAS = {
     numerics: ref('Numerics'),
     trainingSeconds: number,
     evaluationSeconds: number,
+    'predictedMemoryBytes?': count,
+    'resumes?': listOf(exactly({ step: count, numerics: ref('Numerics'), hasOtherNumerics: flag })),
+    'microBatches?': listOf(exactly({ step: count, parts: count, note: text })),
   }),
 } satisfies Record<string, JsonSchema>;

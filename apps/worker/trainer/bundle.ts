@@ -8,29 +8,24 @@ import {
   type EvaluationRequest,
   EvaluationStopped,
   hybridArrays,
-  isTrained,
   keptSide,
   type Link,
   measureBleu,
   measureDivergence,
-  REFERENCE_ADAM,
   type Sided,
   startArrays,
   type TrainedStudent,
-  trainStudents,
 } from '#distillation';
-import type { Engine } from '#engine';
 import {
   compressionOf,
   countParameters,
-  type Hyperparameters,
   studentArchitecture,
   type TrialEvaluation,
   type TrialSummary,
 } from '#experiment';
 import { disposeWeights, parameterShapes, RandomStream, type Weights, weightsFromArrays } from '#semcom';
-import type { TrainerJob } from '../trainer-protocol.js';
-import { lossKernelOf, optimizerOf, splitTest } from './engine-parts.js';
+import { type BundleContext, type BundleJob, kindOf, metadataOf } from './bundle-context.js';
+import { splitTest } from './engine-parts.js';
 import {
   JSON_TYPE,
   MODEL_TYPE,
@@ -41,28 +36,18 @@ import {
   writeJson,
   writeModel,
 } from './files.js';
-import { type TrainerPort, throttled } from './port.js';
+import { type TrainedBundle, trainBundle } from './train-bundle.js';
 
-type BundleJob = Extract<TrainerJob, { kind: 'bundle' }>;
-
-/** What all trials of the bundle have in common. */
-interface BundleContext {
-  job: BundleJob;
-  engine: Engine;
-  workFolder: string;
-  port: TrainerPort;
-  teacher: Model;
-  student: Model['shape'];
-  /** the trials' hyperparameters; all but temperature and distillation weight are equal */
-  hyperparameters: Hyperparameters;
-}
-
-export async function runBundle(job: BundleJob, engine: Engine, workFolder: string, port: TrainerPort): Promise<void> {
+export async function runBundle(
+  job: BundleJob,
+  place: Pick<BundleContext, 'engine' | 'workFolder' | 'port' | 'checkpointMs'>,
+): Promise<void> {
+  const { port } = place;
   const first = job.trials[0]?.spec.hyperparameters;
   if (!first) return;
   const teacher = await readModel(job.teacherFile, job.teacher.architecture);
   const student = studentArchitecture(job.teacher.architecture, first);
-  const context: BundleContext = { job, engine, workFolder, port, teacher, student, hyperparameters: first };
+  const context: BundleContext = { job, ...place, teacher, student, hyperparameters: first };
   const data = await readCorpus(job.corpusFolder);
   const { evaluation, validation } = splitTest(data.test, job.trials[0]?.spec.evaluation.sentences ?? 1);
   const start = startArrays({
@@ -73,14 +58,12 @@ export async function runBundle(job: BundleJob, engine: Engine, workFolder: stri
     streamFor: (name) => new RandomStream(first.seed, `init-${name}`),
   });
 
-  const startedTraining = performance.now();
-  const outcomes = await train(context, start, { train: data.train, validation });
-  const trainingSeconds = seconds(startedTraining);
+  const training = await trainBundle(context, start, { train: data.train, validation });
   if (port.isStopping()) return;
   const trained = job.trials.flatMap((trial, k) => {
-    const outcome = outcomes[k] as TrainedStudent;
+    const outcome = training.students[k] as TrainedStudent;
     if (outcome.outcome === 'diverged') {
-      const reason = `The loss became NaN or infinite at step ${outcome.step}: lower the learning rate (${first.learningRate}) or the temperature.`;
+      const reason = `The loss became NaN or infinite at step ${outcome.step}: lower the learning rate (${trial.spec.hyperparameters.learningRate}) or the temperature.`;
       port.send({
         type: 'trial-failed',
         trialId: trial.trialId,
@@ -113,111 +96,20 @@ export async function runBundle(job: BundleJob, engine: Engine, workFolder: stri
   const evaluationSeconds = seconds(startedEvaluation);
   for (const [k, { trial, outcome }] of trained.entries()) {
     const times = {
-      trainingSeconds: trainingSeconds / trained.length,
+      trainingSeconds: training.seconds / trained.length,
       evaluationSeconds: evaluationSeconds / trained.length,
     };
     await finish(context, trial, outcome, {
       whole: whole[k] as Model,
       evaluation: measured[k] as TrialEvaluation,
       times,
+      training,
     });
   }
 }
 
-function kindOf(hyperparameters: Hyperparameters) {
-  return { part: hyperparameters.distillPart, freezeKeptSide: hyperparameters.freezeKeptSide };
-}
-
 function seconds(since: number): number {
   return (performance.now() - since) / 1000;
-}
-
-/** Trains all students of the bundle; checkpoints go straight into each trial's folder. */
-async function train(
-  context: BundleContext,
-  start: ReadonlyMap<string, Float32Array>,
-  data: { train: number[][]; validation: number[][] },
-): Promise<TrainedStudent[]> {
-  const { job, engine, port, teacher, student, hyperparameters } = context;
-  const kind = kindOf(hyperparameters);
-  const teacherWeights = weightsFromArrays(teacher.shape, teacher.arrays);
-  const startWeights = weightsFromArrays(student, start, {
-    groups: job.trials.length,
-    select: (name) => isTrained(kind, name),
-  });
-  const tell = throttled(port.send);
-  try {
-    return await trainStudents(
-      {
-        model: {
-          kind,
-          student,
-          teacher: { shape: teacher.shape, weights: teacherWeights },
-          temperature: job.trials.map((trial) => trial.spec.hyperparameters.temperature),
-          distillWeight: job.trials.map((trial) => trial.spec.hyperparameters.distillWeight),
-          lossKernel: lossKernelOf(engine),
-        },
-        start: startWeights,
-        adam: {
-          ...REFERENCE_ADAM,
-          learningRate: hyperparameters.learningRate,
-          weightDecay: hyperparameters.weightDecay,
-        },
-        optimizer: optimizerOf(engine),
-        data,
-        settings: hyperparameters,
-      },
-      {
-        onStep: (report) =>
-          tell({
-            type: 'progress',
-            phase: 'training',
-            fraction: report.step / report.steps,
-            ...report,
-            trainLoss: Object.fromEntries(
-              job.trials
-                .map((trial, k) => [trial.trialId, report.trainLoss[k] as number] as const)
-                .filter(([, loss]) => Number.isFinite(loss)),
-            ),
-          }),
-        onEpoch: (k, metrics) => port.send({ type: 'epoch', trialId: trialOf(job, k).trialId, metrics }),
-        onCheckpoint: async (k, checkpoint, epoch, arrays) => {
-          const trial = trialOf(job, k);
-          const name = checkpoint === 'best' ? 'best_student_model' : `student_model_epoch${epoch}`;
-          const folder = await makeFolder(context.workFolder, trial.trialId);
-          const model = { shape: student, arrays: new Map([...start, ...arrays]) };
-          await writeModel(
-            join(folder, `${name}.safetensors`),
-            model,
-            metadataOf(context, trial, { epoch: String(epoch) }),
-          );
-        },
-        isWanted: (k) => !port.isCancelled(trialOf(job, k).trialId),
-        shouldStop: port.isStopping,
-      },
-    );
-  } finally {
-    disposeWeights(teacherWeights);
-    disposeWeights(startWeights);
-  }
-}
-
-function trialOf(job: BundleJob, k: number): BundleJob['trials'][number] {
-  return job.trials[k] as BundleJob['trials'][number];
-}
-
-function metadataOf(context: BundleContext, trial: BundleJob['trials'][number], more: Record<string, string>) {
-  const { temperature, distillWeight, distillPart, seed } = trial.spec.hyperparameters;
-  return {
-    trialId: trial.trialId,
-    teacherId: context.job.teacher.teacherId,
-    corpusId: context.job.corpus.corpusId,
-    temperature: String(temperature),
-    distill_weight: String(distillWeight),
-    distill_part: distillPart,
-    seed: String(seed),
-    ...more,
-  };
 }
 
 /** K models as one stack; a side that is the teacher's for all is the teacher's own single one. */
@@ -320,6 +212,7 @@ async function finish(
     whole: Model;
     evaluation: TrialEvaluation;
     times: Pick<TrialSummary, 'trainingSeconds' | 'evaluationSeconds'>;
+    training: TrainedBundle;
   },
 ): Promise<void> {
   const { hyperparameters } = trial.spec;
@@ -356,7 +249,7 @@ function summarize(
   context: BundleContext,
   trial: BundleJob['trials'][number],
   outcome: TrainedStudent,
-  made: { evaluation: TrialEvaluation; times: Pick<TrialSummary, 'trainingSeconds' | 'evaluationSeconds'> },
+  made: Pick<Parameters<typeof finish>[3], 'evaluation' | 'times' | 'training'>,
 ): TrialSummary {
   const parameters = { teacher: context.job.teacher.parameters, student: countParameters(context.student) };
   const last = outcome.epochs.at(-1);
@@ -374,6 +267,7 @@ function summarize(
     evaluation: made.evaluation,
     numerics: context.engine.numerics,
     ...made.times,
+    ...made.training.remarks,
   };
 }
 

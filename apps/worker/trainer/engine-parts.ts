@@ -1,13 +1,5 @@
 // The engine's fused operations where it has them, the plain twins where not.
-import {
-  clipFactors,
-  correctedStep,
-  effectiveGradient,
-  type LossKernel,
-  type OptimizerFactory,
-  plainAdam,
-  plainLossKernel,
-} from '#distillation';
+import { ADAM_ARITHMETIC, type LossKernel, type OptimizerFactory, plainAdam, plainLossKernel } from '#distillation';
 import type { Engine } from '#engine';
 
 export function lossKernelOf(engine: Engine): LossKernel {
@@ -17,7 +9,7 @@ export function lossKernelOf(engine: Engine): LossKernel {
 export function optimizerOf(engine: Engine): OptimizerFactory {
   const { adam } = engine;
   if (!adam) return plainAdam;
-  return (start, options) => adam(start, options, { correctedStep, clipFactors, effectiveGradient });
+  return (start, options) => adam(start, options, ADAM_ARITHMETIC);
 }
 
 /** Test sentences that are measured on, and others for choosing the best epoch: never the same where there are enough. */

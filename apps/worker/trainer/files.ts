@@ -28,13 +28,14 @@ export async function readModel(path: string, shape: DeepscShape): Promise<Model
   return { shape, arrays: fromStateDict(shape, state) };
 }
 
-/** Writes a model under the reference's parameter names; `metadata` says what it is and where it comes from. */
-export async function writeModel(path: string, model: Model, metadata: Record<string, string>): Promise<void> {
+/** A model's file under the reference's parameter names; `metadata` says what it is and where it comes from. */
+export function modelBytes(model: Model, metadata: Record<string, string>): Uint8Array {
   const tensors = toStateDict(model.shape, model.arrays).map(({ name, shape, data }) => fromFloat32(name, shape, data));
-  await writeFile(
-    path,
-    writeSafetensors(tensors, { format: 'semdistill', architecture: JSON.stringify(model.shape), ...metadata }),
-  );
+  return writeSafetensors(tensors, { format: 'semdistill', architecture: JSON.stringify(model.shape), ...metadata });
+}
+
+export async function writeModel(path: string, model: Model, metadata: Record<string, string>): Promise<void> {
+  await writeFile(path, modelBytes(model, metadata));
 }
 
 export async function readCorpus(folder: string): Promise<CorpusData> {

@@ -1,0 +1,90 @@
+// How much memory a bundle will take at its peak, from its sizes alone: what is said before the start, so that a bundle that cannot
+// fit is seen in the log before the machine finds out. An estimate: the counts of tensors are those of the layers in libs/semcom.
+import { CHANNEL_WIDTH, type DeepscShape, parameterShapes } from '#semcom';
+import { chunkRowsFor } from './loss.js';
+import { isTrained, keptSide, type StudentKind } from './students.js';
+
+export interface BundleSizes {
+  kind: StudentKind;
+  student: DeepscShape;
+  /** Absent when a teacher itself is trained. */
+  teacher: DeepscShape | null;
+  /** K */
+  students: number;
+  batchSize: number;
+  /** Tokens of the longest sentence, START and END included: batches are at most this wide. */
+  tokens: number;
+  /** Parts a batch is computed in. */
+  parts?: number;
+}
+
+/** Bytes, by what they are for; `total` is the peak, with what the process itself takes. */
+export interface PredictedMemory {
+  /** w, m, v of all students and the gradients; teacher */
+  parameters: number;
+  /** activations that the backward pass needs */
+  activations: number;
+  /** logits of one chunk of rows and their gradients */
+  loss: number;
+  /** the copy that a checkpoint is written from */
+  checkpoint: number;
+  total: number;
+}
+
+/** Node with TensorFlow loaded, corpus and code. */
+const PROCESS_BYTES = 400e6;
+
+/**
+ * Tensors that one layer leaves on the tape, as multiples of the model width, of the feed-forward width, and of heads x
+ * tokens (attention scores), a row each.
+ */
+const ENCODER_LAYER = { model: 31, inner: 3, scores: 4 };
+const DECODER_LAYER = { model: 52, inner: 3, scores: 8 };
+/** Tensors [K, chunk rows, V] alive at once: logits before and after the bias, and their gradient. */
+const LOSS_TENSORS = 3;
+
+/** Peak memory of training this bundle. */
+export function predictMemory(sizes: BundleSizes): PredictedMemory {
+  const { kind, student, teacher, students } = sizes;
+  const sizeOf = (shape: number[]) => shape.reduce((product, n) => product * n, 1);
+  const learns = parameterShapes(student).filter(({ name }) => isTrained(kind, name));
+  const trained = students * learns.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+  const taught = teacher ? parameterShapes(teacher).reduce((sum, { shape }) => sum + sizeOf(shape), 0) : 0;
+  const rows = Math.ceil(sizes.batchSize / (sizes.parts ?? 1)) * sizes.tokens;
+  const kept = keptSide(kind);
+  const onTape =
+    students * rows * (kept === 'transmitter' ? 0 : transmitterFloats(student, sizes.tokens)) +
+    students * rows * receiverFloats(student, sizes.tokens);
+  const ofTeacher = teacher
+    ? rows * (transmitterFloats(teacher, sizes.tokens) + receiverFloats(teacher, sizes.tokens))
+    : 0;
+  const chunk = Math.min(rows, chunkRowsFor(students, student.vocabularySize)) * student.vocabularySize;
+  const parameters = 4 * (4 * trained + taught);
+  // The teacher's pass is over before the students' begins.
+  const activations = 4 * Math.max(onTape, ofTeacher);
+  const loss = 4 * chunk * (LOSS_TENSORS * students + 2);
+  const checkpoint = 4 * 3 * trained;
+  return {
+    parameters,
+    activations,
+    loss,
+    checkpoint,
+    total: PROCESS_BYTES + parameters + activations + loss + checkpoint,
+  };
+}
+
+function layerFloats(shape: DeepscShape, tokens: number, layer: typeof ENCODER_LAYER): number {
+  return layer.model * shape.dModel + layer.inner * shape.dff + layer.scores * shape.heads * tokens;
+}
+
+/** Floats a row (a token of a sentence) leaves on the tape: embedding, layers, channel encoder (256 wide), symbols. */
+function transmitterFloats(shape: DeepscShape, tokens: number): number {
+  const layers = shape.encoderLayers * layerFloats(shape, tokens, ENCODER_LAYER);
+  return 4 * shape.dModel + layers + 3 * 256 + 6 * CHANNEL_WIDTH;
+}
+
+/** The same behind the channel: channel decoder (512 wide), embedding, layers. */
+function receiverFloats(shape: DeepscShape, tokens: number): number {
+  const layers = shape.decoderLayers * layerFloats(shape, tokens, DECODER_LAYER);
+  return 12 * shape.dModel + layers + 4 * 512;
+}
