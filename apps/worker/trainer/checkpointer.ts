@@ -4,12 +4,15 @@ import { createHash } from 'node:crypto';
 import { copyFile, link, mkdir, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import type * as tf from '@tensorflow/tfjs-core';
+import * as tf from '@tensorflow/tfjs-core';
 import { safetensorsHeader } from '#checkpoint';
 import type { TrainingRun, TrainingSnapshot } from '#distillation';
 import type { Numerics, TrainingResume } from '#experiment';
 import { type CheckpointFile, type CheckpointManifest, newManifest } from '../checkpoint-manifest.js';
 import type { FromCheckpointThread, ToCheckpointThread } from './checkpoint-thread.js';
+
+/** Read out at a time: large tensors come in pieces, so that the time box below holds. */
+const PIECE_FLOATS = 2 ** 20;
 
 /** Reading out goes on for this long between two steps; what is not read by then TensorFlow copies in the next update. */
 const READ_MS = 50;
@@ -31,6 +34,8 @@ interface Reading {
   manifest: CheckpointManifest;
   /** w of every parameter, then m, then v */
   left: tf.Tensor[];
+  /** floats of the first of them that are read already */
+  done: number;
   longestMs: number;
 }
 
@@ -143,6 +148,7 @@ export class Checkpointer {
     this.reading = {
       manifest,
       left: tensors.map(({ tensor }) => tensor),
+      done: 0,
       longestMs: performance.now() - this.takenAt,
     };
   }
@@ -162,9 +168,14 @@ export class Checkpointer {
     const { reading } = this;
     if (!reading) return;
     const started = performance.now();
-    for (let tensor = reading.left.shift(); tensor; tensor = reading.left.shift()) {
-      const values = tensor.dataSync() as Float32Array<ArrayBuffer>;
-      tensor.dispose();
+    for (let tensor = reading.left[0]; tensor; tensor = reading.left[0]) {
+      const values = piece(tensor, reading.done);
+      reading.done += values.length;
+      if (reading.done >= tensor.size) {
+        tensor.dispose();
+        reading.left.shift();
+        reading.done = 0;
+      }
       this.post({ kind: 'piece', bytes: new Uint8Array(values.buffer, values.byteOffset, values.byteLength) });
       if (performance.now() - started >= milliseconds) break;
     }
@@ -204,6 +215,15 @@ export class Checkpointer {
     } else if (message) this.options.log(`no checkpoint: ${message.message}`);
     writing?.done();
   }
+}
+
+/** Values of a tensor from one on, at most a piece. */
+function piece(tensor: tf.Tensor, from: number): Float32Array<ArrayBuffer> {
+  if (tensor.size <= PIECE_FLOATS) return tensor.dataSync() as Float32Array<ArrayBuffer>;
+  const part = tf.tidy(() => tf.slice(tf.reshape(tensor, [-1]), from, Math.min(PIECE_FLOATS, tensor.size - from)));
+  const values = part.dataSync() as Float32Array<ArrayBuffer>;
+  part.dispose();
+  return values;
 }
 
 export function bestModelName(trialId: string, epoch: number): string {
