@@ -50,6 +50,8 @@ export class Checkpointer {
   private takenAt = performance.now();
   private writing: { longestMs: number; done: () => void } | undefined;
   private written: Promise<void> = Promise.resolve();
+  /** Without its thread it does nothing more; training goes on. */
+  private isBroken = false;
 
   static async open(options: CheckpointerOptions): Promise<Checkpointer> {
     await mkdir(options.folder, { recursive: true });
@@ -63,7 +65,11 @@ export class Checkpointer {
     });
     this.thread.unref();
     this.thread.on('message', (message: FromCheckpointThread | null) => this.hear(message));
-    this.thread.on('error', (error) => this.hear({ kind: 'failed', message: error.message }));
+    this.thread.on('error', (error) => {
+      this.isBroken = true;
+      this.drop();
+      this.hear({ kind: 'failed', message: `there will be none any more, its thread died: ${error.message}` });
+    });
   }
 
   /**
@@ -89,6 +95,7 @@ export class Checkpointer {
 
   /** To be called whenever the run is at rest. */
   atRest(run: TrainingRun): void {
+    if (this.isBroken) return;
     this.stepsSaved ??= run.stepsDone - 1;
     const { everyMs } = this.options;
     if (this.reading) this.read(run.isOver ? Number.POSITIVE_INFINITY : READ_MS);
@@ -103,7 +110,7 @@ export class Checkpointer {
     this.drop();
     this.thread.ref();
     await this.written;
-    if (run.stepsDone === 0 || run.stepsDone === this.stepsSaved) return;
+    if (this.isBroken || run.stepsDone === 0 || run.stepsDone === this.stepsSaved) return;
     this.take(run);
     this.read(Number.POSITIVE_INFINITY);
     await this.written;
