@@ -121,7 +121,7 @@ export async function manifestNames(folder: string): Promise<string[]> {
 export async function findCheckpoint(
   folder: string,
   job: string,
-  onRefused: (sentence: string) => void,
+  onRefused: (sentence: string, manifestName: string) => void,
 ): Promise<FoundCheckpoint | undefined> {
   for (const manifestName of await manifestNames(folder)) {
     const manifest = parseManifest(await readFile(join(folder, manifestName), 'utf8').catch(() => ''));
@@ -131,7 +131,7 @@ export async function findCheckpoint(
         ? 'it is of another job'
         : await faultOf(folder, manifest);
     if (manifest && !fault) return { manifest, manifestName };
-    onRefused(`checkpoint ${manifestName} is not used: ${fault}`);
+    onRefused(`checkpoint ${manifestName} is not used: ${fault}`, manifestName);
   }
   return undefined;
 }

@@ -40,6 +40,8 @@ const PROCESS_BYTES = 400e6;
  */
 const ENCODER_LAYER = { model: 31, inner: 3, scores: 4 };
 const DECODER_LAYER = { model: 52, inner: 3, scores: 8 };
+/** The backward pass has gradients of activations alive beside what it was left; measured. */
+const BACKWARD = 1.5;
 /** Tensors [K, chunk rows, V] alive at once: logits before and after the bias, and their gradient. */
 const LOSS_TENSORS = 3;
 
@@ -61,7 +63,7 @@ export function predictMemory(sizes: BundleSizes): PredictedMemory {
   const chunk = Math.min(rows, chunkRowsFor(students, student.vocabularySize)) * student.vocabularySize;
   const parameters = 4 * (4 * trained + taught);
   // The teacher's pass is over before the students' begins.
-  const activations = 4 * Math.max(onTape, ofTeacher);
+  const activations = 4 * Math.max(BACKWARD * onTape, ofTeacher);
   const loss = 4 * chunk * (LOSS_TENSORS * students + 2);
   const checkpoint = 4 * 3 * trained;
   return {

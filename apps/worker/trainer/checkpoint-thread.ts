@@ -79,9 +79,8 @@ function writeWhole(name: string, text: string): void {
 async function prune(): Promise<void> {
   const names = await manifestNames(folder);
   const read = (name: string) => parseManifest(readFileSync(join(folder, name), 'utf8'));
-  const needed = new Set(
-    names.slice(0, KEPT).flatMap((name) => filesOf(read(name) as CheckpointManifest).map((f) => f.name)),
-  );
+  const kept = names.slice(0, KEPT).flatMap((name) => read(name) ?? []);
+  const needed = new Set(kept.flatMap((manifest) => filesOf(manifest).map((file) => file.name)));
   for (const name of names.slice(KEPT)) {
     const files = read(name);
     rmSync(join(folder, name), { force: true });

@@ -4,12 +4,15 @@ import { createHash } from 'node:crypto';
 import { copyFile, link, mkdir, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import type * as tf from '@tensorflow/tfjs-core';
+import * as tf from '@tensorflow/tfjs-core';
 import { safetensorsHeader } from '#checkpoint';
 import type { TrainingRun, TrainingSnapshot } from '#distillation';
 import type { Numerics, TrainingResume } from '#experiment';
 import { type CheckpointFile, type CheckpointManifest, newManifest } from '../checkpoint-manifest.js';
 import type { FromCheckpointThread, ToCheckpointThread } from './checkpoint-thread.js';
+
+/** Read out at a time: large tensors come in pieces, so that the time box below holds. */
+const PIECE_FLOATS = 2 ** 20;
 
 /** Reading out goes on for this long between two steps; what is not read by then TensorFlow copies in the next update. */
 const READ_MS = 50;
@@ -31,6 +34,8 @@ interface Reading {
   manifest: CheckpointManifest;
   /** w of every parameter, then m, then v */
   left: tf.Tensor[];
+  /** floats of the first of them that are read already */
+  done: number;
   longestMs: number;
 }
 
@@ -45,6 +50,8 @@ export class Checkpointer {
   private takenAt = performance.now();
   private writing: { longestMs: number; done: () => void } | undefined;
   private written: Promise<void> = Promise.resolve();
+  /** Without its thread it does nothing more; training goes on. */
+  private isBroken = false;
 
   static async open(options: CheckpointerOptions): Promise<Checkpointer> {
     await mkdir(options.folder, { recursive: true });
@@ -58,7 +65,11 @@ export class Checkpointer {
     });
     this.thread.unref();
     this.thread.on('message', (message: FromCheckpointThread | null) => this.hear(message));
-    this.thread.on('error', (error) => this.hear({ kind: 'failed', message: error.message }));
+    this.thread.on('error', (error) => {
+      this.isBroken = true;
+      this.drop();
+      this.hear({ kind: 'failed', message: `there will be none any more, its thread died: ${error.message}` });
+    });
   }
 
   /**
@@ -84,6 +95,7 @@ export class Checkpointer {
 
   /** To be called whenever the run is at rest. */
   atRest(run: TrainingRun): void {
+    if (this.isBroken) return;
     this.stepsSaved ??= run.stepsDone - 1;
     const { everyMs } = this.options;
     if (this.reading) this.read(run.isOver ? Number.POSITIVE_INFINITY : READ_MS);
@@ -98,7 +110,7 @@ export class Checkpointer {
     this.drop();
     this.thread.ref();
     await this.written;
-    if (run.stepsDone === 0 || run.stepsDone === this.stepsSaved) return;
+    if (this.isBroken || run.stepsDone === 0 || run.stepsDone === this.stepsSaved) return;
     this.take(run);
     this.read(Number.POSITIVE_INFINITY);
     await this.written;
@@ -143,6 +155,7 @@ export class Checkpointer {
     this.reading = {
       manifest,
       left: tensors.map(({ tensor }) => tensor),
+      done: 0,
       longestMs: performance.now() - this.takenAt,
     };
   }
@@ -162,9 +175,14 @@ export class Checkpointer {
     const { reading } = this;
     if (!reading) return;
     const started = performance.now();
-    for (let tensor = reading.left.shift(); tensor; tensor = reading.left.shift()) {
-      const values = tensor.dataSync() as Float32Array<ArrayBuffer>;
-      tensor.dispose();
+    for (let tensor = reading.left[0]; tensor; tensor = reading.left[0]) {
+      const values = piece(tensor, reading.done);
+      reading.done += values.length;
+      if (reading.done >= tensor.size) {
+        tensor.dispose();
+        reading.left.shift();
+        reading.done = 0;
+      }
       this.post({ kind: 'piece', bytes: new Uint8Array(values.buffer, values.byteOffset, values.byteLength) });
       if (performance.now() - started >= milliseconds) break;
     }
@@ -204,6 +222,15 @@ export class Checkpointer {
     } else if (message) this.options.log(`no checkpoint: ${message.message}`);
     writing?.done();
   }
+}
+
+/** Values of a tensor from one on, at most a piece. */
+function piece(tensor: tf.Tensor, from: number): Float32Array<ArrayBuffer> {
+  if (tensor.size <= PIECE_FLOATS) return tensor.dataSync() as Float32Array<ArrayBuffer>;
+  const part = tf.tidy(() => tf.slice(tf.reshape(tensor, [-1]), from, Math.min(PIECE_FLOATS, tensor.size - from)));
+  const values = part.dataSync() as Float32Array<ArrayBuffer>;
+  part.dispose();
+  return values;
 }
 
 export function bestModelName(trialId: string, epoch: number): string {

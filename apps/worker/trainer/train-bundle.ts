@@ -1,5 +1,6 @@
 // The training of a bundle: all students side by side, from the newest checkpoint when there is one; checkpoints, progress and
 // the log on the way. What it gives back goes into each trial's record.
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   commonValue,
@@ -46,7 +47,13 @@ export async function trainBundle(
   const { job, engine, port } = context;
   const folder = await makeFolder(context.workFolder, CHECKPOINT_FOLDER);
   const predictedMemoryBytes = tellStart(context, data.train);
-  const found = await findCheckpoint(folder, checkpointJobOf(job), log);
+  const refused: string[] = [];
+  const found = await findCheckpoint(folder, checkpointJobOf(job), (sentence, manifestName) => {
+    log(sentence);
+    refused.push(manifestName);
+  });
+  // Left there, they would be taken for the newest ones when old checkpoints are cleared away.
+  for (const name of refused) await rm(join(folder, name), { force: true });
   const resumes = found ? resumesOf(context, found.manifest) : [];
   const checkpointer = await Checkpointer.open({
     folder,
