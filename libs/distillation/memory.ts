@@ -16,6 +16,8 @@ export interface BundleSizes {
   tokens: number;
   /** Parts a batch is computed in. */
   parts?: number;
+  /** Whether the engine has the layers as single operations. */
+  fusedLayers: boolean;
 }
 
 /** Bytes, by what they are for; `total` is the peak, with what the process itself takes. */
@@ -32,22 +34,41 @@ export interface PredictedMemory {
 }
 
 /** Node with TensorFlow loaded, corpus and code. */
-const PROCESS_BYTES = 400e6;
+const PROCESS_BYTES = 350e6;
 
 /**
  * Tensors that one layer leaves on the tape, as multiples of the model width, of the feed-forward width, and of heads x
- * tokens (attention scores), a row each.
+ * tokens (attention scores), a row each; and what follows from the layers.
  */
-const ENCODER_LAYER = { model: 31, inner: 3, scores: 4 };
-const DECODER_LAYER = { model: 52, inner: 3, scores: 8 };
-/** The backward pass has gradients of activations alive beside what it was left; measured. */
-const BACKWARD = 1.5;
-/** Tensors [K, chunk rows, V] alive at once: logits before and after the bias, and their gradient. */
-const LOSS_TENSORS = 3;
+interface LayerCounts {
+  encoder: { model: number; inner: number; scores: number };
+  decoder: { model: number; inner: number; scores: number };
+  /** The backward pass has gradients of activations alive beside what it was left. */
+  backward: number;
+  /** Tensors [K, chunk rows, V] alive at once. */
+  loss: number;
+}
+
+/** Fused: [q k v] or q and [k v], context, projection and result of each attention, the feed-forward part's inner layer, output and result. */
+const FUSED: LayerCounts = {
+  encoder: { model: 8, inner: 1, scores: 0 },
+  decoder: { model: 14, inner: 1, scores: 0 },
+  backward: 1,
+  loss: 2,
+};
+
+/** In plain operations; measured. */
+const PLAIN: LayerCounts = {
+  encoder: { model: 31, inner: 3, scores: 4 },
+  decoder: { model: 52, inner: 3, scores: 8 },
+  backward: 1.5,
+  loss: 3,
+};
 
 /** Peak memory of training this bundle. */
 export function predictMemory(sizes: BundleSizes): PredictedMemory {
   const { kind, student, teacher, students } = sizes;
+  const counts = sizes.fusedLayers ? FUSED : PLAIN;
   const sizeOf = (shape: number[]) => shape.reduce((product, n) => product * n, 1);
   const learns = parameterShapes(student).filter(({ name }) => isTrained(kind, name));
   const trained = students * learns.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
@@ -55,16 +76,16 @@ export function predictMemory(sizes: BundleSizes): PredictedMemory {
   const rows = Math.ceil(sizes.batchSize / (sizes.parts ?? 1)) * sizes.tokens;
   const kept = keptSide(kind);
   const onTape =
-    students * rows * (kept === 'transmitter' ? 0 : transmitterFloats(student, sizes.tokens)) +
-    students * rows * receiverFloats(student, sizes.tokens);
+    students * rows * (kept === 'transmitter' ? 0 : transmitterFloats(student, sizes.tokens, counts)) +
+    students * rows * receiverFloats(student, sizes.tokens, counts);
   const ofTeacher = teacher
-    ? rows * (transmitterFloats(teacher, sizes.tokens) + receiverFloats(teacher, sizes.tokens))
+    ? rows * (transmitterFloats(teacher, sizes.tokens, counts) + receiverFloats(teacher, sizes.tokens, counts))
     : 0;
   const chunk = Math.min(rows, chunkRowsFor(students, student.vocabularySize)) * student.vocabularySize;
   const parameters = 4 * (4 * trained + taught);
   // The teacher's pass is over before the students' begins.
-  const activations = 4 * Math.max(BACKWARD * onTape, ofTeacher);
-  const loss = 4 * chunk * (LOSS_TENSORS * students + 2);
+  const activations = 4 * Math.max(counts.backward * onTape, ofTeacher);
+  const loss = 4 * chunk * (counts.loss * students + 2);
   const checkpoint = 4 * 3 * trained;
   return {
     parameters,
@@ -75,18 +96,18 @@ export function predictMemory(sizes: BundleSizes): PredictedMemory {
   };
 }
 
-function layerFloats(shape: DeepscShape, tokens: number, layer: typeof ENCODER_LAYER): number {
+function layerFloats(shape: DeepscShape, tokens: number, layer: LayerCounts['encoder']): number {
   return layer.model * shape.dModel + layer.inner * shape.dff + layer.scores * shape.heads * tokens;
 }
 
 /** Floats a row (a token of a sentence) leaves on the tape: embedding, layers, channel encoder (256 wide), symbols. */
-function transmitterFloats(shape: DeepscShape, tokens: number): number {
-  const layers = shape.encoderLayers * layerFloats(shape, tokens, ENCODER_LAYER);
+function transmitterFloats(shape: DeepscShape, tokens: number, counts: LayerCounts): number {
+  const layers = shape.encoderLayers * layerFloats(shape, tokens, counts.encoder);
   return 4 * shape.dModel + layers + 3 * 256 + 6 * CHANNEL_WIDTH;
 }
 
 /** The same behind the channel: channel decoder (512 wide), embedding, layers. */
-function receiverFloats(shape: DeepscShape, tokens: number): number {
-  const layers = shape.decoderLayers * layerFloats(shape, tokens, DECODER_LAYER);
+function receiverFloats(shape: DeepscShape, tokens: number, counts: LayerCounts): number {
+  const layers = shape.decoderLayers * layerFloats(shape, tokens, counts.decoder);
   return 12 * shape.dModel + layers + 4 * 512;
 }

@@ -110,6 +110,7 @@ function tellStart(context: BundleContext, train: number[][]): number {
     students: job.trials.length,
     batchSize: h.batchSize,
     tokens: train.reduce((longest, row) => Math.max(longest, row.length), 0),
+    fusedLayers: engine.lossKernel !== undefined,
   });
   const list = job.trials.map(({ spec: { hyperparameters: own } }) => `T ${own.temperature} a ${own.distillWeight}`);
   log(`bundle: ${list.length} students (${list.join(', ')}), part ${h.distillPart}, seed ${h.seed}`);
