@@ -1,12 +1,14 @@
 // Bodies on their way in and out: measured, checked against what was stated, and hashed while they pass.
-import { createHash, randomUUID } from 'node:crypto';
+import { createHash, type Hash, randomUUID } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
-import { open, rename, rm } from 'node:fs/promises';
+import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { type Body, type BodyFacts, BodyMismatch, ObjectCorrupt } from './object-store.js';
 
 const READ_CHUNK = 1024 ** 2;
+/** Several parts are on their way at once, and each keeps a few chunks. */
+const PART_CHUNK = 256 * 1024;
 
 /** Size and SHA-256 of bytes in memory. */
 export function factsOf(bytes: Uint8Array): BodyFacts {
@@ -75,7 +77,7 @@ export function verifier(key: string, written: BodyFacts): Transform {
 /** Writes a verified stream beside `path` and renames it there when whole; on failure nothing is left. */
 export async function saveVerified(
   key: string,
-  source: NodeJS.ReadableStream,
+  source: AsyncIterable<Buffer> | NodeJS.ReadableStream,
   path: string,
   options: { written: BodyFacts; signal?: AbortSignal | undefined },
 ): Promise<void> {
@@ -93,43 +95,50 @@ export async function saveVerified(
   }
 }
 
-/**
- * Gives a body piece by piece, in order; a file that is shorter than its stated size fails with BodyMismatch. A piece
- * read from a file is valid only until it is given back to `release`, so that large files need few buffers.
- */
-export async function* pieces(
-  key: string,
-  body: Body,
-  layout: { size: number; pieceSize: number; buffers: Buffer[] },
-): AsyncGenerator<Buffer> {
+/** A body that can be read in parts, and each again: what retries and resumed uploads need. One version of its file. */
+export interface OpenBody {
+  readonly size: number;
+  /** Bytes in memory, or a fresh stream of the file, which fails with BodyMismatch when the file has become shorter. */
+  part(start: number, size: number): Buffer | Readable;
+  close(): Promise<void>;
+}
+
+export async function openBody(key: string, body: Body): Promise<OpenBody> {
   if (body instanceof Uint8Array) {
     const whole = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
-    for (let at = 0; at < whole.length; at += layout.pieceSize) yield whole.subarray(at, at + layout.pieceSize);
-    return;
+    return {
+      size: whole.length,
+      part: (start, size) => whole.subarray(start, start + size),
+      close: async () => {},
+    };
   }
   const file = await open(body.path);
-  try {
-    for (let at = 0; at < layout.size; ) {
-      const wanted = Math.min(layout.pieceSize, layout.size - at);
-      const buffer = layout.buffers.pop() ?? Buffer.allocUnsafe(layout.pieceSize);
-      let filled = 0;
-      while (filled < wanted) {
-        const { bytesRead } = await file.read(buffer, filled, wanted - filled, at + filled);
-        if (bytesRead === 0) throw new BodyMismatch(`${key} was not stored: its file became shorter while it was read`);
-        filled += bytesRead;
-      }
-      yield buffer.subarray(0, wanted);
-      at += wanted;
-    }
-  } finally {
-    await file.close();
+  const { size } = await file.stat();
+  return {
+    size,
+    part: (start, length) => Readable.from(readPart(key, file, start, length), { objectMode: false }),
+    close: () => file.close(),
+  };
+}
+
+async function* readPart(key: string, file: FileHandle, start: number, size: number): AsyncGenerator<Buffer> {
+  for (let at = 0; at < size; ) {
+    const buffer = Buffer.allocUnsafe(Math.min(PART_CHUNK, size - at));
+    const { bytesRead } = await file.read(buffer, 0, buffer.length, start + at);
+    if (bytesRead === 0) throw new BodyMismatch(`${key} was not stored: its file became shorter while it was read`);
+    at += bytesRead;
+    yield buffer.subarray(0, bytesRead);
   }
 }
 
-/** A small file or bytes as one Buffer. */
-export async function wholeBody(key: string, body: Body, size: number): Promise<Buffer> {
-  for await (const piece of pieces(key, body, { size, pieceSize: Math.max(size, 1), buffers: [] })) return piece;
-  return Buffer.alloc(0);
+/** SHA-256 of one part; `whole`, if given, takes the same bytes. */
+export async function hashPart(part: Buffer | Readable, whole?: Hash): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const chunk of Buffer.isBuffer(part) ? [part] : part) {
+    hash.update(chunk as Buffer);
+    whole?.update(chunk as Buffer);
+  }
+  return hash.digest('hex');
 }
 
 /** Bytes as a stream of moderate chunks, or the file's own stream. */

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import http from 'node:http';
 import https from 'node:https';
+import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { rootCertificates } from 'node:tls';
 import { Client } from 'minio';
@@ -29,14 +30,22 @@ export interface S3Request {
   key?: string;
   query?: string;
   headers?: Record<string, string>;
-  body?: Buffer;
-  /** hex SHA-256 of the body where it is known; the server refuses another body. */
-  sha256?: string;
+  /** Bytes, or a part of a file that is opened anew for every try. */
+  body?: Buffer | RequestBody;
   signal?: AbortSignal | undefined;
+}
+
+export interface RequestBody {
+  size: number;
+  /** Signed: the server refuses other bytes. */
+  sha256: string;
+  open(): Buffer | Readable;
 }
 
 const ERROR_BYTES = 64 * 1024;
 const EMPTY = Buffer.alloc(0);
+/** What S3 servers allow between their clock and a client's. */
+const MAX_SKEW_MS = 15 * 60_000;
 const MAX_SOCKETS = 64;
 
 export class S3Requests {
@@ -96,15 +105,25 @@ export class S3Requests {
       try {
         return await task(attempt);
       } catch (error) {
-        signal?.throwIfAborted();
-        const failure = asFailure(error);
-        if (!(failure instanceof S3Failure)) throw failure;
-        if (failure.isNotFound || failure.isConditionFailed || failure.status === 416) throw failure;
-        if (!isRetriable(failure) || attempt >= this.retries.attempts) throw this.trouble(failure);
-        const pause = this.retries.firstDelayMs * 2 ** (attempt - 1) * (1 + Math.random());
-        await sleep(pause, undefined, signal ? { signal } : {}).catch(() => {});
+        await this.beforeNext(error, attempt, signal);
       }
     }
+  }
+
+  /** Waits before the next try where there is one to be made; else throws, as `retrying` does. */
+  async beforeNext(error: unknown, attempt: number, signal: AbortSignal | undefined): Promise<void> {
+    signal?.throwIfAborted();
+    const failure = asFailure(error);
+    if (!(failure instanceof S3Failure)) throw failure;
+    if (failure.isNotFound || failure.isConditionFailed || failure.status === 416) throw failure;
+    if (!isRetriable(failure) || attempt >= this.retries.attempts) throw this.trouble(failure);
+    await this.pause(attempt, signal);
+  }
+
+  /** The pause after the given try. */
+  async pause(attempt: number, signal: AbortSignal | undefined): Promise<void> {
+    const pauseMs = this.retries.firstDelayMs * 2 ** (attempt - 1) * (1 + Math.random());
+    await sleep(pauseMs, undefined, signal ? { signal } : {}).catch(() => {});
   }
 
   trouble(failure: S3Failure): StoreUnavailable {
@@ -113,12 +132,12 @@ export class S3Requests {
 
   /** One try. */
   async sendOnce(request: S3Request): Promise<http.IncomingMessage> {
-    const body = request.body ?? EMPTY;
+    const body = signedBody(request.body ?? EMPTY);
     const client = clientFor(this.settings, this.settings.endpoint, this.transport(request.signal));
     // Also over TLS: the server then checks the body that it stores, whatever stood in between.
     client.enableSHA256 = true;
     const headers = { ...request.headers };
-    if (request.method === 'PUT' || request.method === 'POST') headers['content-length'] = String(body.length);
+    if (request.method === 'PUT' || request.method === 'POST') headers['content-length'] = String(body.size);
     return await client.makeRequestStreamAsync(
       {
         method: request.method,
@@ -127,8 +146,8 @@ export class S3Requests {
         ...(request.key === undefined ? {} : { objectName: request.key }),
         ...(request.query === undefined ? {} : { query: request.query }),
       },
-      body,
-      request.sha256 ?? createHash('sha256').update(body).digest('hex'),
+      body.open(),
+      body.sha256,
       [200, 204, 206],
       this.settings.region,
     );
@@ -161,6 +180,11 @@ export class S3Requests {
     };
     return { request } as unknown as typeof http;
   }
+}
+
+function signedBody(body: Buffer | RequestBody): RequestBody {
+  if (!Buffer.isBuffer(body)) return body;
+  return { size: body.length, sha256: createHash('sha256').update(body).digest('hex'), open: () => body };
 }
 
 /** A minio client for one address of the server. */
@@ -197,7 +221,17 @@ async function failureFrom(response: http.IncomingMessage): Promise<S3Failure> {
     // The status alone says enough.
   }
   const { code, message } = errorIn(text) ?? {};
+  const skewMs = Date.parse(response.headers.date ?? '') - Date.now();
+  if (code === 'RequestTimeTooSkewed' || (status === 403 && Math.abs(skewMs) > MAX_SKEW_MS)) {
+    // Some servers, and all of them for HEAD, say no more than 403; the Date of the answer tells.
+    return new S3Failure(status, 'RequestTimeTooSkewed', skewSentence(skewMs));
+  }
   return new S3Failure(status, code ?? codeOf(status), message ?? response.statusMessage ?? 'no explanation');
+}
+
+function skewSentence(skewMs: number): string {
+  if (Number.isNaN(skewMs)) return 'the clocks differ by more than 15 minutes';
+  return `this machine's clock is ${Math.round(Math.abs(skewMs) / 60_000)} minutes ${skewMs > 0 ? 'behind' : 'ahead'}`;
 }
 
 /** HEAD has no body to say more. */
