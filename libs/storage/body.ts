@@ -1,14 +1,11 @@
 // Bodies on their way in and out: measured, checked against what was stated, and hashed while they pass.
 import { createHash, type Hash, randomUUID } from 'node:crypto';
-import { createReadStream, createWriteStream } from 'node:fs';
+import { createReadStream } from 'node:fs';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { Readable, Transform } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { type Body, type BodyFacts, BodyMismatch, ObjectCorrupt } from './object-store.js';
 
-const READ_CHUNK = 1024 ** 2;
-/** Several parts are on their way at once, and each keeps a few chunks. */
-const PART_CHUNK = 256 * 1024;
+const READ_CHUNK = 512 * 1024;
 
 /** Size and SHA-256 of bytes in memory. */
 export function factsOf(bytes: Uint8Array): BodyFacts {
@@ -18,8 +15,12 @@ export function factsOf(bytes: Uint8Array): BodyFacts {
 /** Size and SHA-256 of a body, reading a file once. */
 export async function measureBody(body: Body, signal?: AbortSignal): Promise<BodyFacts> {
   if (body instanceof Uint8Array) return factsOf(body);
-  const file = createReadStream(body.path, { highWaterMark: READ_CHUNK });
-  return await consumeFacts(file, signal);
+  const file = await open(body.path);
+  try {
+    return await consumeFacts(chunksIn(file), signal);
+  } finally {
+    await file.close();
+  }
 }
 
 /** Reads a stream to its end for its size and SHA-256. */
@@ -33,6 +34,17 @@ export async function consumeFacts(stream: AsyncIterable<unknown>, signal?: Abor
     size += bytes.byteLength;
   }
   return { size, sha256: hash.digest('hex') };
+}
+
+/** A file's bytes in one buffer that is filled anew each time: a large file then leaves no garbage of its own size. */
+async function* chunksIn(file: FileHandle, start = 0, end = Number.POSITIVE_INFINITY): AsyncGenerator<Buffer> {
+  const buffer = Buffer.allocUnsafe(READ_CHUNK);
+  for (let at = start; at < end; ) {
+    const { bytesRead } = await file.read(buffer, 0, Math.min(buffer.length, end - at), at);
+    if (bytesRead === 0) return;
+    at += bytesRead;
+    yield buffer.subarray(0, bytesRead);
+  }
 }
 
 /** Throws BodyMismatch when a body is not what the caller stated. */
@@ -82,12 +94,24 @@ export async function saveVerified(
   options: { written: BodyFacts; signal?: AbortSignal | undefined },
 ): Promise<void> {
   const temporary = `${path}.${randomUUID()}.part`;
+  const file = await open(temporary, 'wx');
   try {
-    await pipeline(source, verifier(key, options.written), createWriteStream(temporary, { flush: true }), {
-      ...(options.signal ? { signal: options.signal } : {}),
-    });
+    // Not through a pipeline: a chunk at a time needs the least memory.
+    const hash = createHash('sha256');
+    let size = 0;
+    for await (const chunk of source) {
+      options.signal?.throwIfAborted();
+      const bytes = chunk as Buffer;
+      hash.update(bytes);
+      size += bytes.byteLength;
+      await file.writeFile(bytes);
+    }
+    assertIntact(key, { size, sha256: hash.digest('hex') }, options.written);
+    await file.sync();
+    await file.close();
     await rename(temporary, path);
   } catch (error) {
+    await file.close();
     await rm(temporary, { force: true });
     // The reason that was given, not the stream's own word for it.
     options.signal?.throwIfAborted();
@@ -98,8 +122,13 @@ export async function saveVerified(
 /** A body that can be read in parts, and each again: what retries and resumed uploads need. One version of its file. */
 export interface OpenBody {
   readonly size: number;
-  /** Bytes in memory, or a fresh stream of the file, which fails with BodyMismatch when the file has become shorter. */
-  part(start: number, size: number): Buffer | Readable;
+  /**
+   * Bytes in memory, or the file's anew: each chunk holds until the next one is asked for. Fails with BodyMismatch when
+   * the file has become shorter.
+   */
+  part(start: number, size: number): Buffer | AsyncIterable<Buffer>;
+  /** SHA-256 of a part; `whole` takes the same bytes. */
+  hashPart(start: number, size: number, whole: Hash): Promise<string>;
   close(): Promise<void>;
 }
 
@@ -109,6 +138,7 @@ export async function openBody(key: string, body: Body): Promise<OpenBody> {
     return {
       size: whole.length,
       part: (start, size) => whole.subarray(start, start + size),
+      hashPart: (start, size, hash) => hashChunks([whole.subarray(start, start + size)], hash),
       close: async () => {},
     };
   }
@@ -116,29 +146,29 @@ export async function openBody(key: string, body: Body): Promise<OpenBody> {
   const { size } = await file.stat();
   return {
     size,
-    part: (start, length) => Readable.from(readPart(key, file, start, length), { objectMode: false }),
+    part: (start, length) => exactly(key, chunksIn(file, start, start + length), length),
+    hashPart: (start, length, hash) => hashChunks(chunksIn(file, start, start + length), hash),
     close: () => file.close(),
   };
 }
 
-async function* readPart(key: string, file: FileHandle, start: number, size: number): AsyncGenerator<Buffer> {
-  for (let at = 0; at < size; ) {
-    const buffer = Buffer.allocUnsafe(Math.min(PART_CHUNK, size - at));
-    const { bytesRead } = await file.read(buffer, 0, buffer.length, start + at);
-    if (bytesRead === 0) throw new BodyMismatch(`${key} was not stored: its file became shorter while it was read`);
-    at += bytesRead;
-    yield buffer.subarray(0, bytesRead);
-  }
-}
-
-/** SHA-256 of one part; `whole`, if given, takes the same bytes. */
-export async function hashPart(part: Buffer | Readable, whole?: Hash): Promise<string> {
+async function hashChunks(chunks: Iterable<Buffer> | AsyncIterable<Buffer>, whole: Hash): Promise<string> {
   const hash = createHash('sha256');
-  for await (const chunk of Buffer.isBuffer(part) ? [part] : part) {
-    hash.update(chunk as Buffer);
-    whole?.update(chunk as Buffer);
+  for await (const chunk of chunks) {
+    hash.update(chunk);
+    whole.update(chunk);
   }
   return hash.digest('hex');
+}
+
+/** As chunksIn, for exactly so many bytes. */
+async function* exactly(key: string, chunks: AsyncGenerator<Buffer>, size: number): AsyncGenerator<Buffer> {
+  let count = 0;
+  for await (const chunk of chunks) {
+    count += chunk.length;
+    yield chunk;
+  }
+  if (count < size) throw new BodyMismatch(`${key} was not stored: its file became shorter while it was read`);
 }
 
 /** Bytes as a stream of moderate chunks, or the file's own stream. */

@@ -2,7 +2,7 @@
 // is aborted; a file above 64 MiB keeps its parts on the server instead and goes on from them, in this process or, after
 // a kill, in the next one that uploads the same file (upload-journal.ts).
 import { createHash } from 'node:crypto';
-import { assertStated, hashPart } from './body.js';
+import { assertStated } from './body.js';
 import { StoreUnavailable } from './object-store.js';
 import { S3Failure } from './s3-failure.js';
 import type { S3Requests } from './s3-requests.js';
@@ -138,7 +138,7 @@ async function sendParts({ target, key, source, facts, options }: UploadPlan, up
     for (let start = 0, part = 1; start < facts.size; start += PART_SIZE, part += 1) {
       signal.throwIfAborted();
       const size = Math.min(PART_SIZE, facts.size - start);
-      const sha256 = await hashPart(source.part(start, size), whole);
+      const sha256 = await source.hashPart(start, size, whole);
       const kept = upload.kept.get(part);
       if (kept?.sha256 === sha256 && kept.size === size) {
         etags[part - 1] = kept.etag;

@@ -4,7 +4,6 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import http from 'node:http';
 import https from 'node:https';
-import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { rootCertificates } from 'node:tls';
 import { Client } from 'minio';
@@ -39,7 +38,8 @@ export interface RequestBody {
   size: number;
   /** Signed: the server refuses other bytes. */
   sha256: string;
-  open(): Buffer | Readable;
+  /** Chunks hold until the next one is asked for. */
+  open(): Buffer | AsyncIterable<Buffer>;
 }
 
 const ERROR_BYTES = 64 * 1024;
@@ -133,7 +133,7 @@ export class S3Requests {
   /** One try. */
   async sendOnce(request: S3Request): Promise<http.IncomingMessage> {
     const body = signedBody(request.body ?? EMPTY);
-    const client = clientFor(this.settings, this.settings.endpoint, this.transport(request.signal));
+    const client = clientFor(this.settings, this.settings.endpoint, this.transport(body, request.signal));
     // Also over TLS: the server then checks the body that it stores, whatever stood in between.
     client.enableSHA256 = true;
     const headers = { ...request.headers };
@@ -146,22 +146,23 @@ export class S3Requests {
         ...(request.key === undefined ? {} : { objectName: request.key }),
         ...(request.query === undefined ? {} : { query: request.query }),
       },
-      body.open(),
+      // The transport writes the body.
+      EMPTY,
       body.sha256,
       [200, 204, 206],
       this.settings.region,
     );
   }
 
-  /** http(s).request with an idle time-out, a signal, and error answers as S3Failure. */
-  private transport(signal: AbortSignal | undefined) {
+  /** http(s).request with an idle time-out, a signal, the body, and error answers as S3Failure. */
+  private transport(body: RequestBody, signal: AbortSignal | undefined) {
     const { request: send } = this.settings.endpoint.protocol === 'https:' ? https : http;
     const request = (options: http.RequestOptions, answer: (response: http.IncomingMessage) => void) => {
       let response: http.IncomingMessage | undefined;
       const sent = send({ ...options, agent: this.agent, ...(signal ? { signal } : {}) }, (received) => {
         response = received;
         if ((received.statusCode ?? 0) < 300) answer(received);
-        else failureFrom(received).then((failure) => sent.emit('error', failure));
+        else void failureFrom(received).then((failure) => refuse(sent, failure));
       });
       sent.setTimeout(this.retries.idleTimeoutMs);
       sent.on('timeout', () => {
@@ -176,9 +177,44 @@ export class S3Requests {
         if (response) response.destroy(idle);
         else sent.destroy(idle);
       });
-      return sent;
+      // In place of the client, whose way of sending a stream keeps more of it in memory.
+      const end = () => void writeBody(sent, body);
+      return { on: sent.on.bind(sent), end };
     };
     return { request } as unknown as typeof http;
+  }
+}
+
+/** The server has said no; where it did so before the body was over, the connection is of no more use. */
+function refuse(sent: http.ClientRequest, failure: S3Failure): void {
+  const isOver = sent.writableFinished;
+  sent.emit('error', failure);
+  if (!isOver) sent.destroy();
+}
+
+/** Writes a body at the pace of the connection; a body that fails breaks the request off with its error. */
+async function writeBody(sent: http.ClientRequest, body: RequestBody): Promise<void> {
+  const source = body.open();
+  if (Buffer.isBuffer(source)) {
+    sent.end(source);
+    return;
+  }
+  let isGone = false;
+  const gone = new Promise<void>((resolve) => {
+    const end = () => {
+      isGone = true;
+      resolve();
+    };
+    sent.once('close', end).once('error', end);
+  });
+  try {
+    for await (const chunk of source) {
+      await Promise.race([gone, new Promise<unknown>((written) => sent.write(chunk, written))]);
+      if (isGone) return;
+    }
+    sent.end();
+  } catch (error) {
+    sent.destroy(error as Error);
   }
 }
 
