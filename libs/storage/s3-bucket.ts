@@ -50,14 +50,14 @@ export async function probeWrite(requests: S3Requests): Promise<void> {
 }
 
 /** An upload that was begun and neither completed nor aborted. */
-export interface UnfinishedUpload {
+interface UnfinishedUpload {
   key: string;
   uploadId: string;
   initiatedAt: Date;
 }
 
 /** All unfinished uploads that the server lists; some list none without their whole key (MinIO). */
-export async function unfinishedUploads(requests: S3Requests): Promise<UnfinishedUpload[]> {
+async function unfinishedUploads(requests: S3Requests): Promise<UnfinishedUpload[]> {
   const found: UnfinishedUpload[] = [];
   for (let marker = ''; ; ) {
     const { text } = await requests.sendForText({ method: 'GET', query: `uploads=${marker}` });
@@ -86,7 +86,21 @@ export async function sweepUploads(requests: S3Requests): Promise<number> {
   }
 }
 
-export function isOldUpload({ initiatedAt }: UnfinishedUpload): boolean {
+/** Takes away what killed processes left of their probes (s3-abilities.ts). */
+export async function sweepProbes(requests: S3Requests): Promise<void> {
+  try {
+    const { text } = await requests.sendForText({ method: 'GET', query: 'list-type=2&prefix=probes%2F' });
+    for (const item of elementsIn(text, 'Contents')) {
+      const isOld = Date.now() - Date.parse(tagIn(item, 'LastModified') ?? '') > UPLOAD_LIFE_MS;
+      const key = tagIn(item, 'Key');
+      if (key && isOld) await requests.sendForText({ method: 'DELETE', key });
+    }
+  } catch {
+    // Only tidiness is lost.
+  }
+}
+
+function isOldUpload({ initiatedAt }: UnfinishedUpload): boolean {
   return Date.now() - initiatedAt.getTime() > UPLOAD_LIFE_MS;
 }
 

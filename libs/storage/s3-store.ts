@@ -22,7 +22,7 @@ import {
   StoreUnavailable,
 } from './object-store.js';
 import { probeAbilities, type S3Abilities, warningsFor } from './s3-abilities.js';
-import { ensureBucket, probeWrite, sweepUploads } from './s3-bucket.js';
+import { ensureBucket, probeWrite, sweepProbes, sweepUploads } from './s3-bucket.js';
 import { S3Failure } from './s3-failure.js';
 import { type ByteRange, factsIn, ObjectReplaced, S3Reading } from './s3-read.js';
 import { clientFor, DEFAULT_RETRIES, type RetryPolicy, S3Requests } from './s3-requests.js';
@@ -53,7 +53,7 @@ export async function openS3Store(settings: S3Settings, retries: Partial<RetryPo
     const impatient = requests.impatient();
     await ensureBucket(impatient, settings);
     const abilities = await probeAbilities(impatient);
-    if (abilities.listsUploads) await sweepUploads(impatient);
+    await Promise.all([abilities.listsUploads && sweepUploads(impatient), sweepProbes(impatient)]);
     return new S3Store(settings, requests, abilities);
   } catch (error) {
     requests.close();
