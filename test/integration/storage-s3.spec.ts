@@ -1,6 +1,7 @@
 // The S3 store against a real MinIO: the contract, signed URLs, TLS with an own authority, wrong settings, and a server
 // that breaks off, refuses, cuts answers or falls silent (a proxy in between). SEMDISTILL_TEST_S3 names another server.
 import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -64,6 +65,19 @@ describe.skipIf(!minioBinary)('MinIO', () => {
       expect((await fetch(url)).status).toBe(200);
       await vi.waitUntil(async () => (await fetch(url)).status === 403, { timeout: 20_000, interval: 200 });
       await expect(store.presign('a/x.bin', { expirySeconds: 8 * 24 * 3600 })).rejects.toThrow(RangeError);
+    });
+
+    it('let a client that was cut off go on, with curl -C -', async () => {
+      const large = randomBytes(5 * MIB);
+      await store.put('a/large.bin', large);
+      const url = (await store.presign('a/large.bin', { expirySeconds: 60, fileName: 'mine.bin' })) ?? '';
+      const folder = await mkdtemp(join(tmpdir(), 'semdistill-curl-'));
+      await writeFile(join(folder, 'part'), large.subarray(0, 2 * MIB));
+      execFileSync('curl', ['-sSf', '-C', '-', '-o', join(folder, 'part'), url]);
+      expect((await readFile(join(folder, 'part'))).equals(large)).toBe(true);
+      execFileSync('curl', ['-sSfOJ', url], { cwd: folder });
+      expect((await readFile(join(folder, 'mine.bin'))).equals(large)).toBe(true);
+      await rm(folder, { recursive: true });
     });
 
     it('carry the address that clients use', async () => {

@@ -152,6 +152,13 @@ export function describeStoreContract(name: string, prepare: () => Promise<S3Set
       }
     });
 
+    it('lets exactly one of 6 racing writers create a large object', async () => {
+      const bodies = Array.from({ length: 6 }, (_, writer) => Buffer.alloc(18 * MIB, `${writer} `));
+      const won = await Promise.all(bodies.map((body) => store.putIfAbsent('race/large', body)));
+      expect(won.filter(Boolean)).toHaveLength(1);
+      expect((await store.get('race/large')).equals(bodies[won.indexOf(true)] ?? Buffer.alloc(0))).toBe(true);
+    });
+
     it('leaves an object alone that is there already', async () => {
       await store.put('basic/first', Buffer.from('first'));
       expect(await store.putIfAbsent('basic/first', Buffer.from('second'))).toBe(false);
