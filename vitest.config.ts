@@ -29,6 +29,8 @@ export default defineConfig({
           testTimeout: 180_000,
           hookTimeout: 180_000,
           fileParallelism: false,
+          // As the worker starts its trainer (apps/worker/fork-environment.ts).
+          env: { OMP_WAIT_POLICY: 'passive' },
           sequence: { groupOrder: 1 },
         },
       },

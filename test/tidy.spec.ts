@@ -11,7 +11,7 @@ const ALLOWED: Record<string, string[]> = {
   'apps/api': ['experiment', 'queue', 'storage', 'config', 'checkpoint'],
   'apps/worker': ['experiment', 'queue', 'storage', 'config', 'checkpoint', 'semcom', 'distillation', 'engine'],
   'apps/aggregator': ['experiment', 'queue', 'storage', 'config'],
-  'apps/cli': ['experiment', 'config'],
+  'apps/cli': ['experiment', 'config', 'storage'],
   'libs/experiment': [],
   'libs/semcom': [],
   'libs/distillation': ['semcom'],

@@ -15,7 +15,7 @@ import type {
   Warning,
 } from '#experiment';
 import type { Texts } from './texts.js';
-import { EXIT_FAILED, EXIT_WRONG_REQUEST, Interrupted, systemCode, Trouble } from './trouble.js';
+import { EXIT_FAILED, EXIT_WRONG_REQUEST, Gone, Interrupted, systemCode, Trouble } from './trouble.js';
 
 export interface ArtifactView {
   name: string;
@@ -133,6 +133,8 @@ export class ApiClient {
     this.#get<TrialView>(`/v1/trials/${encodeURIComponent(trialId)}`, signal);
   metrics = (trialId: string, signal?: AbortSignal) =>
     this.#get<{ trialId: string; epochs: EpochMetrics[] }>(`/v1/trials/${encodeURIComponent(trialId)}/metrics`, signal);
+  teacher = (idOrName: string, signal?: AbortSignal) =>
+    this.#get<Partial<TeacherRecord>>(`/v1/teachers/${encodeURIComponent(idOrName)}`, signal);
   sweeps = (limit: number) => this.#get<Page<Omit<SweepView, 'trials'>>>(`/v1/sweeps?limit=${limit}`);
   preparation = (preparationId: string, signal?: AbortSignal) =>
     this.#get<PreparationView>(`/v1/preparations/${encodeURIComponent(preparationId)}`, signal);
@@ -218,6 +220,7 @@ export class ApiClient {
     const isProblem = response.headers.get('content-type')?.includes('json') === true;
     const problem = isProblem ? problemOf(text) : {};
     const sentence = problem.detail ?? problem.title ?? this.#texts.strangeAnswer(this.url, response.status);
+    if (response.status === 410) return new Gone(sentence, EXIT_WRONG_REQUEST);
     const isWrong = response.status < 500 && response.status !== 429;
     return new Trouble(sentence, isWrong ? EXIT_WRONG_REQUEST : EXIT_FAILED, problem.errors ?? []);
   }

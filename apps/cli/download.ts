@@ -115,7 +115,12 @@ async function append(
 class RangeRefused extends Error {}
 
 /** Follows the redirect without the API key: the address it leads to carries its own signature. */
-async function requestBytes(client: ApiClient, wanted: Download, from: number, signal: AbortSignal): Promise<Response> {
+export async function requestBytes(
+  client: ApiClient,
+  wanted: Pick<Download, 'path'>,
+  from: number,
+  signal: AbortSignal,
+): Promise<Response> {
   const headers: Record<string, string> = from > 0 ? { range: `bytes=${from}-` } : {};
   let response = await client.send(wanted.path, { headers, accept: '*/*', signal });
   const location = response.headers.get('location');
@@ -132,7 +137,7 @@ async function requestBytes(client: ApiClient, wanted: Download, from: number, s
 }
 
 /** Aborts when nothing has been touched for a while, or when the outer signal is. */
-function stallGuard(outer: AbortSignal): { signal: AbortSignal; touch: () => void; end: () => void } {
+export function stallGuard(outer: AbortSignal): { signal: AbortSignal; touch: () => void; end: () => void } {
   const stalled = new AbortController();
   const timer = setTimeout(() => stalled.abort(new Error(`no byte for ${STALL_MS / 1000} s`)), STALL_MS);
   return {

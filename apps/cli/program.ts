@@ -19,6 +19,7 @@ import { addHyperparameterFlags, addSweepFlags, addTeacherTrainingFlags } from '
 import { distill, sweep, watchSweep } from './sweep.js';
 import type { Texts } from './texts.js';
 import { up } from './up.js';
+import { verify } from './verify.js';
 
 export interface GlobalFlags {
   server?: string;
@@ -60,6 +61,7 @@ export function buildProgram({ texts, version, contextFor, writeOut, writeErr }:
   addFleetCommands(program, texts, contextFor, add);
   addTrainingCommands(program, texts, contextFor, addRemote);
   addQueryCommands(program, texts, contextFor, addRemote);
+  addStoreCommands(program, texts, contextFor, add);
   return program;
 }
 
@@ -111,10 +113,13 @@ function addTrainingCommands(program: Command, texts: Texts, contextFor: Context
 
 function addQueryCommands(program: Command, texts: Texts, contextFor: ContextFor, add: Add): void {
   add(program, 'pull', texts.helpPull)
-    .argument('<sweep-or-trial>', texts.helpPullId)
+    .argument('<id>', texts.helpPullId)
     .option('--to <folder>', texts.helpPullTo)
     .option('--only <names>', texts.helpPullOnly)
     .action((id, flags) => pull(contextFor(flags), id, flags));
+  add(program, 'verify', texts.helpVerify)
+    .argument('<id>', texts.helpVerifyId)
+    .action((id, flags) => verify(contextFor(flags), id));
   add(program, 'status', texts.helpStatus)
     .argument('[sweep]', texts.helpSweepId)
     .action((id, flags) => status(contextFor(flags), id));
@@ -158,6 +163,27 @@ function addQueryCommands(program: Command, texts: Texts, contextFor: ContextFor
     .option('--no-wait', texts.helpNoWait);
   addTeacherTrainingFlags(train, texts);
   train.action((flags) => trainTeacher(contextFor(flags), flags));
+}
+
+/** These open the object store themselves; its client is loaded only for them. */
+function addStoreCommands(program: Command, texts: Texts, contextFor: ContextFor, add: Add): void {
+  add(program, 'gc', texts.helpGc)
+    .option('--store <name>', texts.helpStore)
+    .option('--checkpoints-after <days>', texts.helpGcDays, '30')
+    .option('--delete', texts.helpGcDelete)
+    .action(async (flags) => (await import('./gc.js')).gc(contextFor(flags), flags));
+  add(program, 'keep', texts.helpKeepSweep)
+    .argument('<sweep>', texts.helpSweepId)
+    .option('--store <name>', texts.helpStore)
+    .option('--undo', texts.helpKeepUndo)
+    .action(async (id, flags) => (await import('./gc.js')).keep(contextFor(flags), id, flags));
+  add(program, 'copy-store', texts.helpCopyStore)
+    .argument('<from>', texts.helpCopyFrom)
+    .argument('<to>', texts.helpCopyFrom)
+    .option('--overwrite', texts.helpCopyOverwrite)
+    .action(async (from, to, flags) =>
+      (await import('./copy-store.js')).copyStore(contextFor(flags), [from, to], flags),
+    );
 }
 
 /** commander ends help and version this way too. */

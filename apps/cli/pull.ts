@@ -1,12 +1,13 @@
-// `semdistill pull`: the files of a sweep or a trial, four at a time, into one folder a trial.
+// `semdistill pull`: the files of a sweep, a trial or a teacher, four at a time, into one folder a trial.
 import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import type { ApiClient, SweepView, TrialView } from './api-client.js';
+import type { StoredFile, TeacherRecord } from '#experiment';
+import type { ApiClient, ArtifactView, SweepView, TrialView } from './api-client.js';
 import { openClient } from './connection.js';
 import type { Context } from './context.js';
 import { type Download, type DownloadOutcome, download, fileTrouble } from './download.js';
 import { plainTable } from './sweep-table.js';
-import { EXIT_WRONG_REQUEST, Trouble } from './trouble.js';
+import { EXIT_WRONG_REQUEST, Gone, Trouble } from './trouble.js';
 import { shownBytes, shownSetting, varyingNames } from './wording.js';
 
 const PARALLEL = 4;
@@ -15,29 +16,27 @@ const LINE_EVERY_MS = 5_000;
 const SAFE_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
 
 export interface PulledFile {
-  trialId: string;
+  /** The trial or the teacher that the file is of. */
+  ownerId: string;
   name: string;
   file: string;
   size: number;
   sha256: string;
-  outcome: DownloadOutcome;
+  outcome: PullOutcome;
 }
 
-interface Planned extends Download {
-  trialId: string;
+/** Removed: by the retention policy, so that there is nothing to fetch. */
+export type PullOutcome = DownloadOutcome | 'removed';
+
+export interface Planned extends Download {
+  ownerId: string;
   name: string;
 }
 
 export async function pull(context: Context, id: string, options: { to?: string; only?: string }): Promise<void> {
   const client = openClient(context);
   const { texts, terminal } = context;
-  const { trials, name } = await trialsOf(client, id, context);
-  const folder = resolve(context.workingFolder, options.to ?? name);
-  const only = options.only
-    ?.split(',')
-    .map((part) => part.trim())
-    .filter(Boolean);
-  const planned = planDownloads(trials, folder, only, texts.notAFileName);
+  const { planned, folder, only } = await planFor(context, client, id, options);
   if (planned.length === 0) throw new Trouble(texts.nothingToPull(id, only?.join(', ')), EXIT_WRONG_REQUEST);
   const files = await downloadAll(context, client, planned, folder);
   if (context.json) {
@@ -54,15 +53,36 @@ export async function pull(context: Context, id: string, options: { to?: string;
     ]);
   }
   terminal.print(table.toString());
-  terminal.say(texts.pulled(files.length, shownBytes(files.reduce((sum, file) => sum + file.size, 0)), folder));
+  const fetched = files.filter(({ outcome }) => outcome !== 'removed');
+  terminal.say(texts.pulled(fetched.length, shownBytes(fetched.reduce((sum, file) => sum + file.size, 0)), folder));
 }
 
-/** An id may be a sweep's or a trial's. */
-async function trialsOf(
+/** Which files there are of this id, and where they would go: a sweep's, a trial's or a teacher's. */
+export async function planFor(
+  context: Context,
+  client: ApiClient,
+  id: string,
+  options: { to?: string; only?: string },
+): Promise<{ planned: Planned[]; folder: string; only: string[] | undefined }> {
+  const only = options.only
+    ?.split(',')
+    .map((part) => part.trim())
+    .filter(Boolean);
+  const { trials, teacher, name } = await filesOf(client, id, context);
+  const folder = resolve(context.workingFolder, options.to ?? name);
+  const refuse = context.texts.notAFileName;
+  const planned = teacher
+    ? planTeacherDownloads(teacher, folder, only, refuse)
+    : planDownloads(trials, folder, only, refuse);
+  return { planned, folder, only };
+}
+
+/** An id may be a sweep's, a trial's, or a teacher's id or name. */
+async function filesOf(
   client: ApiClient,
   id: string,
   context: Context,
-): Promise<{ trials: TrialView[]; name: string }> {
+): Promise<{ trials: TrialView[]; teacher?: PulledTeacher; name: string }> {
   const sweep = await orNotFound<SweepView>(client.sweep(id, context.interrupted));
   if (sweep)
     return {
@@ -71,8 +91,15 @@ async function trialsOf(
     };
   const trial = await orNotFound<TrialView>(client.trial(id, context.interrupted));
   if (trial) return { trials: [trial], name: `trial-${id.slice(0, 12)}` };
+  const teacher = await orNotFound(client.teacher(id, context.interrupted));
+  if (teacher?.teacherId !== undefined && teacher.files !== undefined) {
+    const { teacherId, files } = teacher;
+    return { trials: [], teacher: { teacherId, files }, name: `teacher-${(teacher.name ?? teacherId).slice(0, 40)}` };
+  }
   throw new Trouble(context.texts.neitherSweepNorTrial(id), EXIT_WRONG_REQUEST);
 }
+
+type PulledTeacher = Pick<TeacherRecord, 'teacherId' | 'files'>;
 
 /** A sweep's view may list its trials without their files. */
 async function withArtifacts(client: ApiClient, trial: TrialView): Promise<TrialView> {
@@ -100,15 +127,11 @@ export function planDownloads(
   const names = varyingNames(trials);
   return trials.flatMap((trial) =>
     (trial.artifacts ?? [])
-      .filter(
-        (artifact) =>
-          only === undefined ||
-          only.some((wanted) => artifact.name === wanted || artifact.name.replace(/\.[^.]+$/, '') === wanted),
-      )
+      .filter((artifact) => isWanted(artifact, only))
       .map((artifact) => {
         if (!SAFE_NAME.test(artifact.name)) throw new Trouble(refuse(artifact.name));
         return {
-          trialId: trial.trialId,
+          ownerId: trial.trialId,
           name: artifact.name,
           path: `/v1/trials/${encodeURIComponent(trial.trialId)}/artifacts/${encodeURIComponent(artifact.name)}`,
           size: artifact.size,
@@ -117,6 +140,25 @@ export function planDownloads(
         };
       }),
   );
+}
+
+function planTeacherDownloads(
+  teacher: PulledTeacher,
+  folder: string,
+  only: string[] | undefined,
+  refuse: (name: string) => string,
+): Planned[] {
+  return teacher.files
+    .filter((file) => isWanted(file, only))
+    .map(({ name, size, sha256 }) => {
+      if (!SAFE_NAME.test(name)) throw new Trouble(refuse(name));
+      const path = `/v1/teachers/${encodeURIComponent(teacher.teacherId)}/artifacts/${encodeURIComponent(name)}`;
+      return { ownerId: teacher.teacherId, name, path, size, sha256, file: join(folder, name) };
+    });
+}
+
+function isWanted({ name }: ArtifactView | StoredFile, only: string[] | undefined): boolean {
+  return only === undefined || only.some((wanted) => name === wanted || name.replace(/\.[^.]+$/, '') === wanted);
 }
 
 function trialFolder(trial: TrialView, names: ReturnType<typeof varyingNames>): string {
@@ -162,13 +204,13 @@ export async function downloadAll(
   const done = new Map<string, PulledFile>();
   const work = async () => {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-      const { file, trialId, name, size, sha256 } = next;
-      const outcome = await download(client, next, {
-        texts,
-        signal,
-        onPosition: (bytes) => positions.set(file, bytes),
+      const { file, ownerId, name, size, sha256 } = next;
+      const onPosition = (bytes: number) => positions.set(file, bytes);
+      const outcome = await download(client, next, { texts, signal, onPosition }).catch((error: unknown) => {
+        if (error instanceof Gone) return 'removed' as const;
+        throw error;
       });
-      done.set(file, { trialId, name, file, size, sha256, outcome });
+      done.set(file, { ownerId, name, file, size, sha256, outcome });
     }
   };
   try {

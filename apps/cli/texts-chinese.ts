@@ -1,5 +1,6 @@
 // The words of the command line in Chinese.
 import type { Kind, Texts } from './texts.js';
+import { storeChinese } from './texts-store-chinese.js';
 
 const STATUS_ZH: Record<string, string> = {
   queued: '排队',
@@ -51,6 +52,7 @@ const FIELDS_ZH: Record<string, string> = {
 const KIND_ZH: Record<Kind, string> = { corpus: '语料', teacher: '教师' };
 
 export const chinese: Texts = {
+  ...storeChinese,
   language: 'zh',
   error: '错误：',
   interrupted: '已中断',
@@ -187,7 +189,7 @@ export const chinese: Texts = {
   notJson: (file, reason) => `${file} 不是 JSON 格式的扫描请求：${reason}`,
   notAnObject: '应为对象',
 
-  neitherSweepNorTrial: (id) => `没有名为 ${id} 的扫描或试验`,
+  neitherSweepNorTrial: (id) => `没有名为 ${id} 的扫描、试验或教师`,
   nothingToPull: (id, only) => (only ? `${id} 没有名为 ${only} 的文件` : `${id} 还没有文件`),
   notAFileName: (name) => `服务器给出的文件名 ${JSON.stringify(name)} 不安全，不能写入`,
   pulling: (have, total, percent, rate) => `${have} / ${total}（${percent} %），每秒 ${rate}`,
@@ -242,8 +244,8 @@ export const chinese: Texts = {
   helpHybridOutput: '把混合模型写到这里',
   helpWatch: '跟踪正在运行的扫描直到结束',
   helpSweepId: '扫描的标识',
-  helpPull: '下载扫描或试验的文件，核对 SHA-256，可续传',
-  helpPullId: '扫描或试验的标识',
+  helpPull: '下载扫描、试验或教师的文件，核对 SHA-256，可续传',
+  helpPullId: '扫描或试验的标识，教师的标识或名称',
   helpPullTo: '文件夹（默认：按标识命名）',
   helpPullOnly: '只下载这些文件，如 best_student_model,hybrid_model',
   helpStatus: '工作进程与扫描，或某一扫描',

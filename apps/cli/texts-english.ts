@@ -1,8 +1,10 @@
 // The words of the command line in English; their keys and parameters are the pattern of every other language.
+import { storeEnglish } from './texts-store-english.js';
 
 export type Kind = 'corpus' | 'teacher';
 
 export const english = {
+  ...storeEnglish,
   language: 'en' as 'en' | 'zh',
   error: 'error:',
   interrupted: 'interrupted',
@@ -171,7 +173,7 @@ export const english = {
   notAnObject: 'an object is expected',
 
   // pull
-  neitherSweepNorTrial: (id: string) => `there is no sweep and no trial ${id}`,
+  neitherSweepNorTrial: (id: string) => `there is no sweep, no trial and no teacher ${id}`,
   nothingToPull: (id: string, only: string | undefined) =>
     only ? `${id} has no file named ${only}` : `${id} has no files yet`,
   notAFileName: (name: string) => `the server names a file ${JSON.stringify(name)}, which is not safe to write`,
@@ -241,8 +243,8 @@ export const english = {
   helpHybridOutput: 'write the hybrid model there',
   helpWatch: 'follow a running sweep to its end',
   helpSweepId: 'id of the sweep',
-  helpPull: 'fetch the files of a sweep or trial, SHA-256 verified; goes on where it stopped',
-  helpPullId: 'id of a sweep or a trial',
+  helpPull: 'fetch the files of a sweep, trial or teacher, SHA-256 verified; goes on where it stopped',
+  helpPullId: 'id of a sweep or trial, id or name of a teacher',
   helpPullTo: 'folder (default: named by the id)',
   helpPullOnly: 'only these files, e.g. best_student_model,hybrid_model',
   helpStatus: 'workers and sweeps, or one sweep',

@@ -17,6 +17,9 @@ export class Trouble extends Error {
   }
 }
 
+/** What was asked for has been removed on purpose. */
+export class Gone extends Trouble {}
+
 /** Ctrl-C: not an error, but the command did not reach its end. */
 export class Interrupted extends Error {
   override readonly name = 'Interrupted';

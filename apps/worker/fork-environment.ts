@@ -15,6 +15,9 @@ const ALLOCATOR = {
   GLIBC_TUNABLES: 'glibc.malloc.hugetlb=1',
 };
 
+/** Threads of our operations that wait by spinning would take the cores from TensorFlow's: passive made training 1.4 times faster. */
+const WAITING = { OMP_WAIT_POLICY: 'passive' };
+
 /** The environment for a trainer that may use `threads` CPU threads (all cores when undefined). */
 export function trainerEnvironment(threads?: number): Record<string, string | undefined> {
   const count = threads === undefined ? undefined : String(threads);
@@ -22,6 +25,7 @@ export function trainerEnvironment(threads?: number): Record<string, string | un
   const libraries = [...libraryFolders(), ...(own.LD_LIBRARY_PATH ? [own.LD_LIBRARY_PATH] : [])];
   return childEnvironment({
     ...ALLOCATOR,
+    ...WAITING,
     TF_CPP_MIN_LOG_LEVEL: '2',
     ...(count ? { OMP_NUM_THREADS: count, TF_NUM_INTRAOP_THREADS: count, TF_NUM_INTEROP_THREADS: count } : {}),
     ...(libraries.length > 0 ? { LD_LIBRARY_PATH: libraries.join(delimiter) } : {}),

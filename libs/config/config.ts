@@ -93,7 +93,7 @@ export function readConfig(env: Environment = process.env): Config {
     redisUrl,
     redisPrefix: env.SEMDISTILL_REDIS_PREFIX || '{semdistill}',
     allowUnsafeRedis: isSet('SEMDISTILL_ALLOW_UNSAFE_REDIS'),
-    store: readStore(env, problems),
+    store: readStore(env.SEMDISTILL_STORE || join(cacheFolder(env), 'store'), env, problems),
     apiHost,
     apiPort,
     publicUrl,
@@ -110,22 +110,40 @@ export function readConfig(env: Environment = process.env): Config {
   return config;
 }
 
-/** SEMDISTILL_STORE: a folder, or s3 with the S3_* variables beside it. */
-function readStore(env: Environment, problems: string[]): Config['store'] {
-  const store = env.SEMDISTILL_STORE || join(cacheFolder(env), 'store');
-  if (store !== 's3') return { kind: 'directory', folder: store.replace(/^directory:/, '') };
+/**
+ * The settings of one store by its name: a folder, `s3` (the S3_* variables), or `s3:OLD` (OLD_S3_*), so that one command
+ * can speak of two servers. Without a name SEMDISTILL_STORE counts; undefined when that is not set either.
+ */
+export function readStoreSettings(
+  name: string | undefined,
+  env: Environment = process.env,
+): Config['store'] | undefined {
+  const store = name || env.SEMDISTILL_STORE;
+  if (!store) return undefined;
+  const problems: string[] = [];
+  const settings = readStore(store, env, problems);
+  if (problems.length > 0) throw new InvalidConfig(problems);
+  return settings;
+}
+
+function readStore(store: string, env: Environment, problems: string[]): Config['store'] {
+  const prefix = /^s3(?::([A-Z][A-Z0-9_]*))?$/.exec(store);
+  if (!prefix) return { kind: 'directory', folder: store.replace(/^directory:/, '') };
+  const named = (variable: string) => (prefix[1] === undefined ? variable : `${prefix[1]}_${variable}`);
+  const value = (variable: string) => env[named(variable)];
   const required = (variable: string): string => {
-    const value = env[variable];
-    if (!value) problems.push(`${variable} is missing (SEMDISTILL_STORE is s3)`);
-    return value || '';
+    const found = value(variable);
+    if (!found) problems.push(`${named(variable)} is missing (the store is ${store})`);
+    return found || '';
   };
-  const address = (variable: string, fallback?: string): URL => {
+  const address = (plain: string, fallback?: string): URL => {
+    const variable = named(plain);
     const value = env[variable] || fallback || '';
     if (URL.canParse(value) && /^https?:$/.test(new URL(value).protocol)) return new URL(value);
     problems.push(
       value
         ? `${variable} must be an http(s) address, not ${JSON.stringify(value)}`
-        : `${variable} is missing (SEMDISTILL_STORE is s3)`,
+        : `${variable} is missing (the store is ${store})`,
     );
     return new URL('http://127.0.0.1:9000');
   };
@@ -134,12 +152,16 @@ function readStore(env: Environment, problems: string[]): Config['store'] {
     kind: 's3',
     endpoint,
     publicEndpoint: address('S3_PUBLIC_ENDPOINT', endpoint.href),
-    bucket: env.S3_BUCKET || 'semdistill',
-    region: env.S3_REGION || 'us-east-1',
+    bucket: value('S3_BUCKET') || 'semdistill',
+    region: value('S3_REGION') || 'us-east-1',
     accessKey: required('S3_ACCESS_KEY'),
     secretKey: required('S3_SECRET_KEY'),
-    ...(env.S3_SESSION_TOKEN ? { sessionToken: env.S3_SESSION_TOKEN } : {}),
-    pathStyle: (env.S3_PATH_STYLE || '1') === '1',
-    ...(env.S3_CA_FILE ? { caFile: env.S3_CA_FILE } : {}),
+    ...optional('sessionToken', value('S3_SESSION_TOKEN')),
+    pathStyle: (value('S3_PATH_STYLE') || '1') === '1',
+    ...optional('caFile', value('S3_CA_FILE')),
   };
+}
+
+function optional<K extends string>(name: K, value: string | undefined): { [name in K]?: string } {
+  return (value ? { [name]: value } : {}) as { [name in K]?: string };
 }

@@ -26,12 +26,7 @@ export function openTensorflow(opsAddon: string | null) {
   // The first op creates TensorFlow's context; our op must be registered after its libraries are loaded.
   tf.ones([1]).dispose();
   const isGpu = backend.isUsingGpuDevice === true;
-  if (opsAddon && !isGpu) {
-    // Threads of ours that wait by spinning would take the cores from TensorFlow's: passive made training 1.4 times faster. Read
-    // when the addon is loaded.
-    process.env.OMP_WAIT_POLICY ??= 'passive';
-    require(opsAddon);
-  }
+  if (opsAddon && !isGpu) require(opsAddon);
 
   /** The distillation loss of a chunk in one pass; see native/distillation-loss.cc for formula and shapes. */
   const lossKernel = (chunk: LossChunk): { gradient: tf.Tensor3D; sums: tf.Tensor2D; biasGradient: tf.Tensor2D } => {

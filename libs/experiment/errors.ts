@@ -24,6 +24,11 @@ export class NotReady extends Error {
   override readonly name = 'NotReady';
 }
 
+/** It was there and has been removed on purpose. */
+export class Removed extends Error {
+  override readonly name = 'Removed';
+}
+
 export class Conflict extends Error {
   override readonly name = 'Conflict';
 }

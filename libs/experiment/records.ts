@@ -249,6 +249,13 @@ export interface TrialResult {
   finishedAt: string;
 }
 
+/** Which artifacts of a trial the retention policy has removed; the result itself stays as it was written. */
+export interface TrimmedRecord {
+  trialId: string;
+  removed: { name: string; size: number; sha256: string }[];
+  trimmedAt: string;
+}
+
 // ----------------------------------------------------------------------------------------------------------- sweeps
 
 /** A trial's role in its sweep: asked for, or put in so that the comparison means something. */
@@ -288,6 +295,12 @@ export interface SettledRecord {
   /** report.json, report.csv, report.md, report.html, *.svg; none when nothing completed */
   reportFiles: StoredFile[];
   settledAt: string;
+}
+
+/** A sweep that the retention policy leaves alone, with all that it refers to. */
+export interface KeptRecord {
+  sweepId: string;
+  keptAt: string;
 }
 
 // ---------------------------------------------------------------------------------------------------- preparations

@@ -1,12 +1,11 @@
 // Bodies on their way in and out: measured, checked against what was stated, and hashed while they pass.
-import { createHash, randomUUID } from 'node:crypto';
-import { createReadStream, createWriteStream } from 'node:fs';
-import { open, rename, rm } from 'node:fs/promises';
+import { createHash, type Hash, randomUUID } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { Readable, Transform } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { type Body, type BodyFacts, BodyMismatch, ObjectCorrupt } from './object-store.js';
 
-const READ_CHUNK = 1024 ** 2;
+const READ_CHUNK = 512 * 1024;
 
 /** Size and SHA-256 of bytes in memory. */
 export function factsOf(bytes: Uint8Array): BodyFacts {
@@ -16,8 +15,12 @@ export function factsOf(bytes: Uint8Array): BodyFacts {
 /** Size and SHA-256 of a body, reading a file once. */
 export async function measureBody(body: Body, signal?: AbortSignal): Promise<BodyFacts> {
   if (body instanceof Uint8Array) return factsOf(body);
-  const file = createReadStream(body.path, { highWaterMark: READ_CHUNK });
-  return await consumeFacts(file, signal);
+  const file = await open(body.path);
+  try {
+    return await consumeFacts(chunksIn(file), signal);
+  } finally {
+    await file.close();
+  }
 }
 
 /** Reads a stream to its end for its size and SHA-256. */
@@ -31,6 +34,17 @@ export async function consumeFacts(stream: AsyncIterable<unknown>, signal?: Abor
     size += bytes.byteLength;
   }
   return { size, sha256: hash.digest('hex') };
+}
+
+/** A file's bytes in one buffer that is filled anew each time: a large file then leaves no garbage of its own size. */
+async function* chunksIn(file: FileHandle, start = 0, end = Number.POSITIVE_INFINITY): AsyncGenerator<Buffer> {
+  const buffer = Buffer.allocUnsafe(READ_CHUNK);
+  for (let at = start; at < end; ) {
+    const { bytesRead } = await file.read(buffer, 0, Math.min(buffer.length, end - at), at);
+    if (bytesRead === 0) return;
+    at += bytesRead;
+    yield buffer.subarray(0, bytesRead);
+  }
 }
 
 /** Throws BodyMismatch when a body is not what the caller stated. */
@@ -75,17 +89,20 @@ export function verifier(key: string, written: BodyFacts): Transform {
 /** Writes a verified stream beside `path` and renames it there when whole; on failure nothing is left. */
 export async function saveVerified(
   key: string,
-  source: NodeJS.ReadableStream,
+  source: AsyncIterable<Buffer> | NodeJS.ReadableStream,
   path: string,
   options: { written: BodyFacts; signal?: AbortSignal | undefined },
 ): Promise<void> {
   const temporary = `${path}.${randomUUID()}.part`;
+  const file = await open(temporary, 'wx');
   try {
-    await pipeline(source, verifier(key, options.written), createWriteStream(temporary, { flush: true }), {
-      ...(options.signal ? { signal: options.signal } : {}),
-    });
+    const found = await writeGathered(file, source, options.signal);
+    assertIntact(key, found, options.written);
+    await file.sync();
+    await file.close();
     await rename(temporary, path);
   } catch (error) {
+    await file.close();
     await rm(temporary, { force: true });
     // The reason that was given, not the stream's own word for it.
     options.signal?.throwIfAborted();
@@ -93,43 +110,105 @@ export async function saveVerified(
   }
 }
 
-/**
- * Gives a body piece by piece, in order; a file that is shorter than its stated size fails with BodyMismatch. A piece
- * read from a file is valid only until it is given back to `release`, so that large files need few buffers.
- */
-export async function* pieces(
-  key: string,
-  body: Body,
-  layout: { size: number; pieceSize: number; buffers: Buffer[] },
-): AsyncGenerator<Buffer> {
-  if (body instanceof Uint8Array) {
-    const whole = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
-    for (let at = 0; at < whole.length; at += layout.pieceSize) yield whole.subarray(at, at + layout.pieceSize);
-    return;
-  }
-  const file = await open(body.path);
+/** Writes and hashes a stream. Small chunks are gathered, and one batch is written while the next one arrives. */
+async function writeGathered(
+  file: FileHandle,
+  source: AsyncIterable<unknown>,
+  signal: AbortSignal | undefined,
+): Promise<BodyFacts> {
+  const hash = createHash('sha256');
+  let size = 0;
+  let gathered: Buffer[] = [];
+  let gatheredSize = 0;
+  let writing: Promise<void> = Promise.resolve();
+  const flush = async () => {
+    await writing;
+    writing = writeAll(file, gathered);
+    // A failure is met where the write is awaited.
+    writing.catch(() => {});
+    gathered = [];
+    gatheredSize = 0;
+  };
   try {
-    for (let at = 0; at < layout.size; ) {
-      const wanted = Math.min(layout.pieceSize, layout.size - at);
-      const buffer = layout.buffers.pop() ?? Buffer.allocUnsafe(layout.pieceSize);
-      let filled = 0;
-      while (filled < wanted) {
-        const { bytesRead } = await file.read(buffer, filled, wanted - filled, at + filled);
-        if (bytesRead === 0) throw new BodyMismatch(`${key} was not stored: its file became shorter while it was read`);
-        filled += bytesRead;
-      }
-      yield buffer.subarray(0, wanted);
-      at += wanted;
+    for await (const chunk of source) {
+      signal?.throwIfAborted();
+      const bytes = chunk as Buffer;
+      hash.update(bytes);
+      size += bytes.byteLength;
+      gathered.push(bytes);
+      gatheredSize += bytes.byteLength;
+      if (gatheredSize >= READ_CHUNK) await flush();
     }
+    await flush();
   } finally {
-    await file.close();
+    await writing;
+  }
+  return { size, sha256: hash.digest('hex') };
+}
+
+/** One writev may write less than all; the rest follows. */
+async function writeAll(file: FileHandle, buffers: Buffer[]): Promise<void> {
+  let rest = buffers.filter((buffer) => buffer.byteLength > 0);
+  while (rest.length > 0) {
+    let { bytesWritten } = await file.writev(rest);
+    rest = rest.flatMap((buffer) => {
+      const written = Math.min(bytesWritten, buffer.byteLength);
+      bytesWritten -= written;
+      return written < buffer.byteLength ? [buffer.subarray(written)] : [];
+    });
   }
 }
 
-/** A small file or bytes as one Buffer. */
-export async function wholeBody(key: string, body: Body, size: number): Promise<Buffer> {
-  for await (const piece of pieces(key, body, { size, pieceSize: Math.max(size, 1), buffers: [] })) return piece;
-  return Buffer.alloc(0);
+/** A body that can be read in parts, and each again: what retries and resumed uploads need. One version of its file. */
+export interface OpenBody {
+  readonly size: number;
+  /**
+   * Bytes in memory, or the file's anew: each chunk holds until the next one is asked for. Fails with BodyMismatch when
+   * the file has become shorter.
+   */
+  part(start: number, size: number): Buffer | AsyncIterable<Buffer>;
+  /** SHA-256 of a part; `whole` takes the same bytes. */
+  hashPart(start: number, size: number, whole: Hash): Promise<string>;
+  close(): Promise<void>;
+}
+
+export async function openBody(key: string, body: Body): Promise<OpenBody> {
+  if (body instanceof Uint8Array) {
+    const whole = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+    return {
+      size: whole.length,
+      part: (start, size) => whole.subarray(start, start + size),
+      hashPart: (start, size, hash) => hashChunks([whole.subarray(start, start + size)], hash),
+      close: async () => {},
+    };
+  }
+  const file = await open(body.path);
+  const { size } = await file.stat();
+  return {
+    size,
+    part: (start, length) => exactly(key, chunksIn(file, start, start + length), length),
+    hashPart: (start, length, hash) => hashChunks(chunksIn(file, start, start + length), hash),
+    close: () => file.close(),
+  };
+}
+
+async function hashChunks(chunks: Iterable<Buffer> | AsyncIterable<Buffer>, whole: Hash): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const chunk of chunks) {
+    hash.update(chunk);
+    whole.update(chunk);
+  }
+  return hash.digest('hex');
+}
+
+/** As chunksIn, for exactly so many bytes. */
+async function* exactly(key: string, chunks: AsyncGenerator<Buffer>, size: number): AsyncGenerator<Buffer> {
+  let count = 0;
+  for await (const chunk of chunks) {
+    count += chunk.length;
+    yield chunk;
+  }
+  if (count < size) throw new BodyMismatch(`${key} was not stored: its file became shorter while it was read`);
 }
 
 /** Bytes as a stream of moderate chunks, or the file's own stream. */

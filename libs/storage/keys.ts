@@ -31,6 +31,8 @@ export const keys = {
   trial: (trialId: string) => `trials/${safe(trialId)}/trial.json`,
   trialResult: (trialId: string) => `trials/${safe(trialId)}/result.json`,
   trialCancelled: (trialId: string) => `trials/${safe(trialId)}/cancelled.json`,
+  /** What the retention policy has removed; written before anything is. */
+  trialTrimmed: (trialId: string) => `trials/${safe(trialId)}/trimmed.json`,
   trialArtifact: (trialId: string, fence: string, name: string) =>
     `trials/${safe(trialId)}/attempts/${safe(fence)}/${safe(name)}`,
   trials: () => 'trials/',
@@ -45,6 +47,8 @@ export const keys = {
   sweep: (sweepId: string) => `sweeps/${safe(sweepId)}/sweep.json`,
   sweepCancelled: (sweepId: string) => `sweeps/${safe(sweepId)}/cancelled.json`,
   sweepSettled: (sweepId: string) => `sweeps/${safe(sweepId)}/settled.json`,
+  /** The retention policy leaves this sweep alone. */
+  sweepKept: (sweepId: string) => `sweeps/${safe(sweepId)}/kept.json`,
   sweepReport: (sweepId: string, file: string) => `sweeps/${safe(sweepId)}/report/${safe(file)}`,
   sweeps: () => 'sweeps/',
 };

@@ -3,7 +3,6 @@ import type { DirectorySettings, S3Settings } from '#config';
 import { openDirectoryStore, type SignUrl } from './directory-store.js';
 import type { ObjectStore } from './object-store.js';
 import type { RetryPolicy } from './s3-requests.js';
-import { openS3Store } from './s3-store.js';
 
 export interface OpenStoreOptions {
   /** How the API signs URLs of its own for objects in a directory; without it such a store presigns nothing. */
@@ -20,5 +19,8 @@ export async function openStore(
   settings: S3Settings | DirectorySettings,
   { signUrl, retries }: OpenStoreOptions = {},
 ): Promise<ObjectStore> {
-  return settings.kind === 's3' ? await openS3Store(settings, retries) : await openDirectoryStore(settings, signUrl);
+  if (settings.kind === 'directory') return await openDirectoryStore(settings, signUrl);
+  // Loaded where it is needed: the S3 client takes longer to load than a store in a folder takes to open.
+  const { openS3Store } = await import('./s3-store.js');
+  return await openS3Store(settings, retries);
 }

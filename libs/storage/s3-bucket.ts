@@ -1,13 +1,14 @@
-// Before the first object: is the server there, is there a bucket, what can the server do.
+// Before the first object: is the server there, is there a bucket, can it be written, what did killed processes leave.
 import { randomUUID } from 'node:crypto';
 import type { S3Settings } from '#config';
 import { StoreUnavailable } from './object-store.js';
-import { S3Failure } from './s3-failure.js';
+import { failureOf } from './s3-abilities.js';
+import { abortUpload } from './s3-multipart.js';
 import type { S3Requests } from './s3-requests.js';
-import { abortUpload } from './s3-upload.js';
 import { elementsIn, escapeXml, tagIn } from './s3-xml.js';
 
 const UPLOAD_LIFE_MS = 24 * 3600 * 1000;
+const MAX_UPLOADS = 100_000;
 
 /** Finds the bucket or creates it. Throws StoreUnavailable with what to do. */
 export async function ensureBucket(requests: S3Requests, settings: S3Settings): Promise<void> {
@@ -41,27 +42,6 @@ async function createBucket(requests: S3Requests, { bucket, region, endpoint }: 
   }
 }
 
-/**
- * Whether the server keeps If-None-Match: some ignore it silently, some answer 501. Also finds out whether objects can
- * be written and deleted at all.
- */
-export async function probeConditionalPut(requests: S3Requests): Promise<boolean> {
-  const key = `probes/${randomUUID()}`;
-  const put = () =>
-    requests.sendForText({ method: 'PUT', key, body: Buffer.from('probe'), headers: { 'if-none-match': '*' } });
-  try {
-    await put();
-    await put();
-    return false;
-  } catch (error) {
-    if (error instanceof S3Failure && error.isConditionFailed) return true;
-    if (codeOf(error) === 'NotImplemented' || statusOf(error) === 501) return false;
-    throw error;
-  } finally {
-    await deleteQuietly(requests, key);
-  }
-}
-
 /** Writes and deletes a small object. */
 export async function probeWrite(requests: S3Requests): Promise<void> {
   const key = `probes/${randomUUID()}`;
@@ -69,29 +49,59 @@ export async function probeWrite(requests: S3Requests): Promise<void> {
   await requests.sendForText({ method: 'DELETE', key });
 }
 
-/** Takes unfinished uploads older than a day off the server, as far as it lists them and lets us. */
-export async function sweepUploads(requests: S3Requests): Promise<void> {
-  try {
-    const { text } = await requests.sendForText({ method: 'GET', query: 'uploads=' });
+/** An upload that was begun and neither completed nor aborted. */
+interface UnfinishedUpload {
+  key: string;
+  uploadId: string;
+  initiatedAt: Date;
+}
+
+/** All unfinished uploads that the server lists; some list none without their whole key (MinIO). */
+async function unfinishedUploads(requests: S3Requests): Promise<UnfinishedUpload[]> {
+  const found: UnfinishedUpload[] = [];
+  for (let marker = ''; ; ) {
+    const { text } = await requests.sendForText({ method: 'GET', query: `uploads=${marker}` });
     for (const upload of elementsIn(text, 'Upload')) {
       const key = tagIn(upload, 'Key');
       const uploadId = tagIn(upload, 'UploadId');
-      const initiated = Date.parse(tagIn(upload, 'Initiated') ?? '');
-      if (key && uploadId && Date.now() - initiated > UPLOAD_LIFE_MS) await abortUpload(requests, key, uploadId);
+      if (key && uploadId) found.push({ key, uploadId, initiatedAt: new Date(tagIn(upload, 'Initiated') ?? '') });
     }
-  } catch {
-    // Only tidiness is lost: servers need not have this listing, and keys need not be allowed to use it.
+    const [nextKey, nextId] = [tagIn(text, 'NextKeyMarker'), tagIn(text, 'NextUploadIdMarker')];
+    if (tagIn(text, 'IsTruncated') !== 'true' || !nextKey || found.length > MAX_UPLOADS) return found;
+    const next = `&key-marker=${encodeURIComponent(nextKey)}&upload-id-marker=${encodeURIComponent(nextId ?? '')}`;
+    if (next === marker) return found;
+    marker = next;
   }
 }
 
-async function deleteQuietly(requests: S3Requests, key: string): Promise<void> {
-  await requests.sendForText({ method: 'DELETE', key }).catch(() => {});
+/** Takes unfinished uploads older than a day off the server, as far as it lists them and lets us; says how many. */
+export async function sweepUploads(requests: S3Requests): Promise<number> {
+  try {
+    const old = (await unfinishedUploads(requests)).filter(isOldUpload);
+    for (const { key, uploadId } of old) await abortUpload(requests, key, uploadId);
+    return old.length;
+  } catch {
+    // Only tidiness is lost: servers need not have this listing, and keys need not be allowed to use it.
+    return 0;
+  }
 }
 
-function failureOf(error: unknown): S3Failure | undefined {
-  if (error instanceof S3Failure) return error;
-  return error instanceof Error && error.cause instanceof S3Failure ? error.cause : undefined;
+/** Takes away what killed processes left of their probes (s3-abilities.ts). */
+export async function sweepProbes(requests: S3Requests): Promise<void> {
+  try {
+    const { text } = await requests.sendForText({ method: 'GET', query: 'list-type=2&prefix=probes%2F' });
+    for (const item of elementsIn(text, 'Contents')) {
+      const isOld = Date.now() - Date.parse(tagIn(item, 'LastModified') ?? '') > UPLOAD_LIFE_MS;
+      const key = tagIn(item, 'Key');
+      if (key && isOld) await requests.sendForText({ method: 'DELETE', key });
+    }
+  } catch {
+    // Only tidiness is lost.
+  }
+}
+
+function isOldUpload({ initiatedAt }: UnfinishedUpload): boolean {
+  return Date.now() - initiatedAt.getTime() > UPLOAD_LIFE_MS;
 }
 
 const codeOf = (error: unknown): string | undefined => failureOf(error)?.code;
-const statusOf = (error: unknown): number | undefined => failureOf(error)?.status;

@@ -93,7 +93,7 @@ function sentence({ status, code, message }: S3Failure, bucket: string): string 
     case 'InvalidTokenId':
       return `refused the temporary credentials (${code}); get new ones (S3_SESSION_TOKEN).`;
     case 'RequestTimeTooSkewed':
-      return "has another time than this machine (more than 15 minutes apart); set this machine's clock (NTP).";
+      return `has another time than this machine (${message}); set the clock that is wrong (NTP), at most 15 minutes are allowed.`;
     case 'NoSuchBucket':
       return `has no bucket ${bucket}; create it or set S3_BUCKET.`;
     case 'AccessDenied':

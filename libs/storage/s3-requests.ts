@@ -29,14 +29,23 @@ export interface S3Request {
   key?: string;
   query?: string;
   headers?: Record<string, string>;
-  body?: Buffer;
-  /** hex SHA-256 of the body where it is known; the server refuses another body. */
-  sha256?: string;
+  /** Bytes, or a part of a file that is opened anew for every try. */
+  body?: Buffer | RequestBody;
   signal?: AbortSignal | undefined;
+}
+
+export interface RequestBody {
+  size: number;
+  /** Signed: the server refuses other bytes. */
+  sha256: string;
+  /** Chunks hold until the next one is asked for. */
+  open(): Buffer | AsyncIterable<Buffer>;
 }
 
 const ERROR_BYTES = 64 * 1024;
 const EMPTY = Buffer.alloc(0);
+/** What S3 servers allow between their clock and a client's. */
+const MAX_SKEW_MS = 15 * 60_000;
 const MAX_SOCKETS = 64;
 
 export class S3Requests {
@@ -96,15 +105,25 @@ export class S3Requests {
       try {
         return await task(attempt);
       } catch (error) {
-        signal?.throwIfAborted();
-        const failure = asFailure(error);
-        if (!(failure instanceof S3Failure)) throw failure;
-        if (failure.isNotFound || failure.isConditionFailed || failure.status === 416) throw failure;
-        if (!isRetriable(failure) || attempt >= this.retries.attempts) throw this.trouble(failure);
-        const pause = this.retries.firstDelayMs * 2 ** (attempt - 1) * (1 + Math.random());
-        await sleep(pause, undefined, signal ? { signal } : {}).catch(() => {});
+        await this.beforeNext(error, attempt, signal);
       }
     }
+  }
+
+  /** Waits before the next try where there is one to be made; else throws, as `retrying` does. */
+  async beforeNext(error: unknown, attempt: number, signal: AbortSignal | undefined): Promise<void> {
+    signal?.throwIfAborted();
+    const failure = asFailure(error);
+    if (!(failure instanceof S3Failure)) throw failure;
+    if (failure.isNotFound || failure.isConditionFailed || failure.status === 416) throw failure;
+    if (!isRetriable(failure) || attempt >= this.retries.attempts) throw this.trouble(failure);
+    await this.pause(attempt, signal);
+  }
+
+  /** The pause after the given try. */
+  async pause(attempt: number, signal: AbortSignal | undefined): Promise<void> {
+    const pauseMs = this.retries.firstDelayMs * 2 ** (attempt - 1) * (1 + Math.random());
+    await sleep(pauseMs, undefined, signal ? { signal } : {}).catch(() => {});
   }
 
   trouble(failure: S3Failure): StoreUnavailable {
@@ -113,12 +132,12 @@ export class S3Requests {
 
   /** One try. */
   async sendOnce(request: S3Request): Promise<http.IncomingMessage> {
-    const body = request.body ?? EMPTY;
-    const client = clientFor(this.settings, this.settings.endpoint, this.transport(request.signal));
+    const body = signedBody(request.body ?? EMPTY);
+    const client = clientFor(this.settings, this.settings.endpoint, this.transport(body, request.signal));
     // Also over TLS: the server then checks the body that it stores, whatever stood in between.
     client.enableSHA256 = true;
     const headers = { ...request.headers };
-    if (request.method === 'PUT' || request.method === 'POST') headers['content-length'] = String(body.length);
+    if (request.method === 'PUT' || request.method === 'POST') headers['content-length'] = String(body.size);
     return await client.makeRequestStreamAsync(
       {
         method: request.method,
@@ -127,22 +146,23 @@ export class S3Requests {
         ...(request.key === undefined ? {} : { objectName: request.key }),
         ...(request.query === undefined ? {} : { query: request.query }),
       },
-      body,
-      request.sha256 ?? createHash('sha256').update(body).digest('hex'),
+      // The transport writes the body.
+      EMPTY,
+      body.sha256,
       [200, 204, 206],
       this.settings.region,
     );
   }
 
-  /** http(s).request with an idle time-out, a signal, and error answers as S3Failure. */
-  private transport(signal: AbortSignal | undefined) {
+  /** http(s).request with an idle time-out, a signal, the body, and error answers as S3Failure. */
+  private transport(body: RequestBody, signal: AbortSignal | undefined) {
     const { request: send } = this.settings.endpoint.protocol === 'https:' ? https : http;
     const request = (options: http.RequestOptions, answer: (response: http.IncomingMessage) => void) => {
       let response: http.IncomingMessage | undefined;
       const sent = send({ ...options, agent: this.agent, ...(signal ? { signal } : {}) }, (received) => {
         response = received;
         if ((received.statusCode ?? 0) < 300) answer(received);
-        else failureFrom(received).then((failure) => sent.emit('error', failure));
+        else void failureFrom(received).then((failure) => refuse(sent, failure));
       });
       sent.setTimeout(this.retries.idleTimeoutMs);
       sent.on('timeout', () => {
@@ -157,10 +177,50 @@ export class S3Requests {
         if (response) response.destroy(idle);
         else sent.destroy(idle);
       });
-      return sent;
+      // In place of the client, whose way of sending a stream keeps more of it in memory.
+      const end = () => void writeBody(sent, body);
+      return { on: sent.on.bind(sent), end };
     };
     return { request } as unknown as typeof http;
   }
+}
+
+/** The server has said no; where it did so before the body was over, the connection is of no more use. */
+function refuse(sent: http.ClientRequest, failure: S3Failure): void {
+  const isOver = sent.writableFinished;
+  sent.emit('error', failure);
+  if (!isOver) sent.destroy();
+}
+
+/** Writes a body at the pace of the connection; a body that fails breaks the request off with its error. */
+async function writeBody(sent: http.ClientRequest, body: RequestBody): Promise<void> {
+  const source = body.open();
+  if (Buffer.isBuffer(source)) {
+    sent.end(source);
+    return;
+  }
+  let isGone = false;
+  const gone = new Promise<void>((resolve) => {
+    const end = () => {
+      isGone = true;
+      resolve();
+    };
+    sent.once('close', end).once('error', end);
+  });
+  try {
+    for await (const chunk of source) {
+      await Promise.race([gone, new Promise<unknown>((written) => sent.write(chunk, written))]);
+      if (isGone) return;
+    }
+    sent.end();
+  } catch (error) {
+    sent.destroy(error as Error);
+  }
+}
+
+function signedBody(body: Buffer | RequestBody): RequestBody {
+  if (!Buffer.isBuffer(body)) return body;
+  return { size: body.length, sha256: createHash('sha256').update(body).digest('hex'), open: () => body };
 }
 
 /** A minio client for one address of the server. */
@@ -197,7 +257,17 @@ async function failureFrom(response: http.IncomingMessage): Promise<S3Failure> {
     // The status alone says enough.
   }
   const { code, message } = errorIn(text) ?? {};
+  const skewMs = Date.parse(response.headers.date ?? '') - Date.now();
+  if (code === 'RequestTimeTooSkewed' || (status === 403 && Math.abs(skewMs) > MAX_SKEW_MS)) {
+    // Some servers, and all of them for HEAD, say no more than 403; the Date of the answer tells.
+    return new S3Failure(status, 'RequestTimeTooSkewed', skewSentence(skewMs));
+  }
   return new S3Failure(status, code ?? codeOf(status), message ?? response.statusMessage ?? 'no explanation');
+}
+
+function skewSentence(skewMs: number): string {
+  if (Number.isNaN(skewMs)) return 'the clocks differ by more than 15 minutes';
+  return `this machine's clock is ${Math.round(Math.abs(skewMs) / 60_000)} minutes ${skewMs > 0 ? 'behind' : 'ahead'}`;
 }
 
 /** HEAD has no body to say more. */

@@ -1,8 +1,8 @@
 // The object store on an S3 server (MinIO, Ceph, AWS …). Asks little of it: path style, signature V4, PUT, GET with range,
 // HEAD, ListObjectsV2, DELETE, multipart. The SHA-256 of an object stands in its metadata (x-amz-meta-sha256); ETags are
 // never taken for hashes. Requests and retries: s3-requests.ts; the upload loop: s3-upload.ts.
-import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
-import { pipeline, type Readable } from 'node:stream';
+import type { IncomingHttpHeaders } from 'node:http';
+import { pipeline, Readable } from 'node:stream';
 import type { Client } from 'minio';
 import type { S3Settings } from '#config';
 import { assertIntact, assertStated, factsOf, measureBody, saveVerified, verifier } from './body.js';
@@ -21,22 +21,24 @@ import {
   type PutOptions,
   StoreUnavailable,
 } from './object-store.js';
-import { ensureBucket, probeConditionalPut, probeWrite, sweepUploads } from './s3-bucket.js';
+import { probeAbilities, type S3Abilities, warningsFor } from './s3-abilities.js';
+import { ensureBucket, probeWrite, sweepProbes, sweepUploads } from './s3-bucket.js';
 import { S3Failure } from './s3-failure.js';
+import { type ByteRange, factsIn, ObjectReplaced, S3Reading } from './s3-read.js';
 import { clientFor, DEFAULT_RETRIES, type RetryPolicy, S3Requests } from './s3-requests.js';
-import { PART_SIZE, type Uploaded, type UploadOptions, upload } from './s3-upload.js';
+import { upload } from './s3-upload.js';
+import { PART_SIZE, type Uploaded, type UploadOptions } from './s3-upload-plan.js';
 import { elementsIn, tagIn } from './s3-xml.js';
 
 const DEFAULT_PAGE = 1000;
 /** What servers give at most in one answer. */
 const SERVER_PAGE = 1000;
+/** How often a server that answers with something old is looked at again. */
+const LOOKS = 4;
+const SECOND_MS = 1000;
 const MAX_PRESIGN_SECONDS = 7 * 24 * 3600;
 
-const UNCONDITIONAL =
-  'This S3 server does not keep If-None-Match: of writers that race to create the same object more than one may ' +
-  'believe to be the first. MinIO, Ceph and AWS keep it.';
-
-/** Connects, creates the bucket where it is missing, and finds out whether the server keeps conditional writes. */
+/** Connects, creates the bucket where it is missing, and finds out what the server can do. */
 export async function openS3Store(settings: S3Settings, retries: Partial<RetryPolicy> = {}): Promise<ObjectStore> {
   for (const [variable, address] of [
     ['S3_ENDPOINT', settings.endpoint],
@@ -50,9 +52,9 @@ export async function openS3Store(settings: S3Settings, retries: Partial<RetryPo
   try {
     const impatient = requests.impatient();
     await ensureBucket(impatient, settings);
-    const isConditional = await probeConditionalPut(impatient);
-    await sweepUploads(impatient);
-    return new S3Store(settings, requests, isConditional);
+    const abilities = await probeAbilities(impatient);
+    await Promise.all([abilities.listsUploads && sweepUploads(impatient), sweepProbes(impatient)]);
+    return new S3Store(settings, requests, abilities);
   } catch (error) {
     requests.close();
     throw error instanceof S3Failure ? requests.trouble(error) : error;
@@ -68,10 +70,10 @@ class S3Store implements ObjectStore {
   constructor(
     private readonly settings: S3Settings,
     private readonly requests: S3Requests,
-    private readonly isConditional: boolean,
+    private readonly abilities: S3Abilities,
   ) {
     this.description = `s3 ${settings.endpoint.origin}/${settings.bucket}`;
-    this.warnings = isConditional ? [] : [UNCONDITIONAL];
+    this.warnings = warningsFor(abilities);
     this.signer = clientFor(settings, settings.publicEndpoint);
   }
 
@@ -90,32 +92,31 @@ class S3Store implements ObjectStore {
   }
 
   /**
-   * Exact for objects up to 16 MiB where the server keeps If-None-Match. Larger ones carry the condition on their last
-   * request, which some servers (Ceph 16) ignore; and where the server does not keep it at all, whoever stands in the
-   * object at the end was first: of racing writers two may then get true, when the later one writes after the earlier one looked.
+   * Exact where the server keeps If-None-Match. Where it does not, whoever stands in the object at the end was first: of
+   * racing writers two may then get true, when the later one writes after the earlier one looked.
    */
   async putIfAbsent(key: string, body: Body, options: PutOptions = {}): Promise<boolean> {
     assertKey(key);
     const facts = await measureBody(body, options.signal);
     assertStated(key, facts, options);
-    if (this.isConditional && facts.size <= PART_SIZE) {
+    if (this.abilities.conditionalPut) {
+      // Spares sending a large body that would be refused.
+      if (facts.size > PART_SIZE && (await this.headers(key)) !== undefined) return false;
       return (await this.uploadVerified(key, body, { ...options, ...facts, onlyIfAbsent: true })) !== undefined;
     }
     if ((await this.headers(key)) !== undefined) return false;
-    const onlyIfAbsent = this.isConditional;
-    const uploaded = await this.uploadVerified(key, body, { ...options, ...facts, onlyIfAbsent });
+    const uploaded = await this.uploadVerified(key, body, { ...options, ...facts });
     return uploaded !== undefined && (await this.headers(key))?.['x-amz-meta-writer'] === uploaded.writer;
   }
 
   async get(key: string, options: { signal?: AbortSignal; maxBytes?: number } = {}): Promise<Buffer> {
-    return await this.reading(key, options.signal, async (response) => {
-      const written = factsIn(key, response.headers);
+    return await this.reading(key, options.signal, async (object) => {
+      const written = object.facts;
       if (options.maxBytes !== undefined && written.size > options.maxBytes) {
-        response.destroy();
         throw new ObjectTooLarge(`${key} has ${written.size} bytes where at most ${options.maxBytes} are read`);
       }
       const chunks: Buffer[] = [];
-      for await (const chunk of response) chunks.push(chunk as Buffer);
+      for await (const chunk of object.bytes()) chunks.push(chunk);
       const bytes = Buffer.concat(chunks);
       assertIntact(key, factsOf(bytes), written);
       return bytes;
@@ -123,21 +124,28 @@ class S3Store implements ObjectStore {
   }
 
   async getToFile(key: string, path: string, options: { signal?: AbortSignal } = {}): Promise<BodyFacts> {
-    return await this.reading(key, options.signal, async (response) => {
-      const written = factsIn(key, response.headers);
-      await saveVerified(key, response, path, { written, signal: options.signal });
+    return await this.reading(key, options.signal, async (object) => {
+      const written = object.facts;
+      await saveVerified(key, object.bytes(), path, { written, signal: options.signal });
       return written;
     });
   }
 
-  async stream(key: string, range?: { start: number; end?: number }): Promise<Readable> {
+  async stream(key: string, range?: ByteRange): Promise<Readable> {
     assertKey(key);
-    const headers: Record<string, string> = range ? { range: `bytes=${range.start}-${range.end ?? ''}` } : {};
-    const response = await this.answered(key, () => this.requests.send({ method: 'GET', key, headers }));
-    if (range === undefined) return pipeline(response, verifier(key, factsIn(key, response.headers)), () => {});
-    if (response.statusCode === 206) return response;
-    response.destroy();
-    throw new StoreUnavailable(`The S3 server at ${this.requests.address} ignores ranges.`, false);
+    return await this.answered(key, async () => {
+      const object = await S3Reading.open(this.requests, key, { range });
+      const bytes = Readable.from(object.bytes(), { objectMode: false });
+      // A reader that leaves early must not leave the connection hanging.
+      bytes.once('close', () => object.close());
+      if (range !== undefined) return bytes;
+      try {
+        return pipeline(bytes, verifier(key, object.facts), () => {});
+      } catch (error) {
+        object.close();
+        throw error;
+      }
+    });
   }
 
   async head(key: string): Promise<ObjectHead | undefined> {
@@ -159,11 +167,9 @@ class S3Store implements ObjectStore {
     let cursor = options.cursor;
     for (;;) {
       const query = new URLSearchParams({
-        'list-type': '2',
         prefix,
         'max-keys': String(Math.min(SERVER_PAGE, limit - objects.length)),
-        // The last key rather than the server's token: it holds for any server and any time.
-        ...(cursor === undefined ? {} : { 'start-after': cursor }),
+        ...this.listingAfter(cursor),
       });
       const { text } = await this.answered(prefix, () =>
         this.requests.sendForText({ method: 'GET', query: query.toString().replaceAll('+', '%20') }),
@@ -210,19 +216,35 @@ class S3Store implements ObjectStore {
 
   /** Uploads and then looks at what the server says it has. */
   private async uploadVerified(key: string, body: Body, options: UploadOptions): Promise<Uploaded | undefined> {
-    const uploaded = await upload(this.requests, key, body, options);
+    const { requests, abilities, settings } = this;
+    const target = { requests, abilities, bucket: settings.bucket };
+    const uploaded = await upload(target, key, body, options);
     if (!uploaded) return undefined;
-    const headers = await this.headers(key);
-    if (!headers) {
-      throw new StoreUnavailable(`The S3 server took ${key} and then had no such object; was it deleted?`, true);
+    for (let attempt = 1; ; attempt += 1) {
+      const headers = await this.headers(key);
+      if (headers?.['x-amz-meta-writer'] === uploaded.writer) {
+        assertIntact(key, factsIn(key, headers), uploaded.facts);
+        return uploaded;
+      }
+      // Another writer's object has replaced ours in the meantime: then the last one counts, as promised.
+      const modifiedAt = Date.parse(headers?.['last-modified'] ?? '');
+      if (modifiedAt - uploaded.answeredAt.getTime() > SECOND_MS) return uploaded;
+      if (attempt < LOOKS) {
+        await requests.pause(attempt, options.signal);
+        continue;
+      }
+      // As new as ours: within the second that the clock of HTTP tells.
+      if (modifiedAt - uploaded.answeredAt.getTime() > -SECOND_MS) return uploaded;
+      const found = headers ? 'an older object' : 'no such object';
+      throw new StoreUnavailable(`The S3 server took ${key} and then had ${found}; was it deleted?`, true);
     }
-    const writer = headers['x-amz-meta-writer'];
-    if (writer === undefined) {
-      throw new StoreUnavailable('The S3 server does not keep the metadata of objects (x-amz-meta-*).', false);
-    }
-    // Another writer's object has replaced ours in the meantime: then the last one counts, as promised.
-    if (writer === uploaded.writer) assertIntact(key, factsIn(key, headers), uploaded.facts);
-    return uploaded;
+  }
+
+  /** The last key rather than the server's token: it holds for any server and any time. The older listing knows it too. */
+  private listingAfter(cursor: string | undefined): Record<string, string> {
+    const { startAfter } = this.abilities;
+    const after = cursor === undefined ? {} : { [startAfter ? 'start-after' : 'marker']: cursor };
+    return startAfter ? { 'list-type': '2', ...after } : after;
   }
 
   private async headers(key: string): Promise<IncomingHttpHeaders | undefined> {
@@ -235,43 +257,38 @@ class S3Store implements ObjectStore {
     }
   }
 
-  /** GETs an object and reads it, all again when the connection breaks in between. */
+  /** Opens an object and reads it; all again when it is overwritten meanwhile, and once when its bytes came damaged. */
   private async reading<T>(
     key: string,
     signal: AbortSignal | undefined,
-    read: (response: IncomingMessage) => Promise<T>,
+    read: (object: S3Reading) => Promise<T>,
   ): Promise<T> {
     assertKey(key);
-    return await this.answered(key, () =>
-      this.requests.retrying(signal, async () => {
-        const response = await this.requests.sendOnce({ method: 'GET', key, signal });
+    return await this.answered(key, async () => {
+      for (let attempt = 1; ; attempt += 1) {
+        const object = await S3Reading.open(this.requests, key, { signal });
         try {
-          return await read(response);
+          return await read(object);
+        } catch (error) {
+          const mayRead =
+            (error instanceof ObjectReplaced && attempt < LOOKS) || (error instanceof ObjectCorrupt && attempt === 1);
+          if (!mayRead) throw error;
         } finally {
-          response.destroy();
+          object.close();
         }
-      }),
-    );
+      }
+    });
   }
 
   private async answered<T>(key: string, task: () => Promise<T>): Promise<T> {
     try {
       return await task();
     } catch (error) {
+      if (error instanceof ObjectReplaced) throw new StoreUnavailable(`${error.message} again and again.`, true);
       if (!(error instanceof S3Failure)) throw error;
       if (error.isNotFound) throw new ObjectNotFound(key);
       if (error.status === 416) throw new RangeError(`the range begins behind the end of ${key}`);
       throw this.requests.trouble(error);
     }
   }
-}
-
-/** Size and SHA-256 as the server tells them. Throws ObjectCorrupt for an object that this store did not write. */
-function factsIn(key: string, headers: IncomingHttpHeaders): BodyFacts {
-  const sha256 = headers['x-amz-meta-sha256'];
-  const size = Number(headers['content-length']);
-  if (typeof sha256 !== 'string' || !/^[0-9a-f]{64}$/.test(sha256)) {
-    throw new ObjectCorrupt(`${key} cannot be trusted: it has no x-amz-meta-sha256, so something else put it there`);
-  }
-  return { size, sha256 };
 }

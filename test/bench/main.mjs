@@ -4,6 +4,10 @@ const GROUPS = {
     summary: 'training speed beside PyTorch',
     run: async (args) => (await import('./learning.mjs')).runLearning(args),
   },
+  storage: {
+    summary: 'uploads and downloads beside the plain minio client',
+    run: async (args) => (await import('./storage.mjs')).runStorage(args),
+  },
 };
 
 const [first, ...rest] = process.argv.slice(2);

@@ -246,7 +246,7 @@ describe('pull', () => {
     const none = await run(['pull', 'trial1', '--only', 'nothing']);
     expect([none.code, none.err]).toEqual([2, 'error: trial1 has no file named nothing\n']);
     const unknown = await run(['pull', 'other']);
-    expect([unknown.code, unknown.err]).toEqual([2, 'error: there is no sweep and no trial other\n']);
+    expect([unknown.code, unknown.err]).toEqual([2, 'error: there is no sweep, no trial and no teacher other\n']);
   });
 
   it('puts the files of a sweep into one folder a trial', async () => {

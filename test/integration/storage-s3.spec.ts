@@ -1,15 +1,14 @@
 // The S3 store against a real MinIO: the contract, signed URLs, TLS with an own authority, wrong settings, and a server
 // that breaks off, refuses, cuts answers or falls silent (a proxy in between). SEMDISTILL_TEST_S3 names another server.
 import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import http from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Client } from 'minio';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { S3Settings } from '#config';
 import { ObjectCorrupt, type ObjectStore, openStore, StoreUnavailable } from '#storage';
+import { countUnfinishedUploads, type FaultProxy, minioClient, startFaultProxy } from '../support/fault-proxy.js';
 import { MINIO_MISSING, type MinioServer, minioBinary, startMinio } from '../support/minio.js';
 import { collect, describeStoreContract } from '../support/store-contract.js';
 
@@ -68,6 +67,19 @@ describe.skipIf(!minioBinary)('MinIO', () => {
       await expect(store.presign('a/x.bin', { expirySeconds: 8 * 24 * 3600 })).rejects.toThrow(RangeError);
     });
 
+    it('let a client that was cut off go on, with curl -C -', async () => {
+      const large = randomBytes(5 * MIB);
+      await store.put('a/large.bin', large);
+      const url = (await store.presign('a/large.bin', { expirySeconds: 60, fileName: 'mine.bin' })) ?? '';
+      const folder = await mkdtemp(join(tmpdir(), 'semdistill-curl-'));
+      await writeFile(join(folder, 'part'), large.subarray(0, 2 * MIB));
+      execFileSync('curl', ['-sSf', '-C', '-', '-o', join(folder, 'part'), url]);
+      expect((await readFile(join(folder, 'part'))).equals(large)).toBe(true);
+      execFileSync('curl', ['-sSfOJ', url], { cwd: folder });
+      expect((await readFile(join(folder, 'mine.bin'))).equals(large)).toBe(true);
+      await rm(folder, { recursive: true });
+    });
+
     it('carry the address that clients use', async () => {
       const publicEndpoint = new URL('https://objects.example.org');
       const outside = await openStore({ ...minio.settings('signed'), publicEndpoint });
@@ -103,7 +115,7 @@ describe.skipIf(!minioBinary)('MinIO', () => {
     it('another time than the server', async () => {
       vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 3600_000 });
       try {
-        await refused({}, /has another time than this machine/);
+        await refused({}, /has another time than this machine \(this machine's clock is 60 minutes ahead\)/);
       } finally {
         vi.useRealTimers();
       }
@@ -113,14 +125,7 @@ describe.skipIf(!minioBinary)('MinIO', () => {
   it('does not trust an object that something else put there', async () => {
     const settings = minio.settings('foreign');
     const store = await openStore(settings);
-    const { hostname, port } = settings.endpoint;
-    const client = new Client({
-      endPoint: hostname,
-      port: Number(port),
-      useSSL: false,
-      accessKey: settings.accessKey,
-      secretKey: settings.secretKey,
-    });
+    const client = minioClient(settings);
     await client.putObject('foreign', 'a/x', Buffer.from('mine'));
     await client.putObject('foreign', 'b/y', Buffer.from('mine'), 4, { 'x-amz-meta-sha256': '0'.repeat(64) });
     await client.putObject('foreign', 'odd name+%2F&<>', Buffer.from('mine'));
@@ -138,7 +143,7 @@ describe.skipIf(!minioBinary)('MinIO', () => {
 
     beforeAll(async () => {
       folder = await mkdtemp(join(tmpdir(), 'semdistill-faults-'));
-      proxy = await startFaultProxy(minio.endpoint);
+      proxy = await startFaultProxy(minio.settings('faults'));
       store = await openStore({ ...minio.settings('faults'), endpoint: proxy.endpoint }, { retries: QUICK });
       await store.put('old', Buffer.from('old'));
     });
@@ -183,12 +188,74 @@ describe.skipIf(!minioBinary)('MinIO', () => {
       expect((await readFile(join(folder, 'read'))).equals(body)).toBe(true);
     });
 
-    it('a cut stream fails and is not taken for whole', async () => {
+    it.each(['cut', 'truncated'] as const)('%s: a stream goes on from where it broke', async (fault) => {
       await store.put('to-stream', body);
-      proxy.fail('cut');
-      await expect(store.stream('to-stream').then(collect)).rejects.toThrow(/aborted|ECONNRESET|Premature/);
-      proxy.fail('cut');
-      await expect(store.stream('to-stream', { start: 5 }).then(collect)).rejects.toThrow(/aborted|ECONNRESET/);
+      proxy.fail(fault, undefined, fault);
+      expect((await collect(await store.stream('to-stream'))).equals(body)).toBe(true);
+      proxy.fail(fault);
+      expect(
+        (await collect(await store.stream('to-stream', { start: 5, end: 9 * MIB }))).equals(
+          body.subarray(5, 9 * MIB + 1),
+        ),
+      ).toBe(true);
+      expect(proxy.seen().map(({ method }) => method)).toEqual(['GET', 'GET']);
+    });
+
+    it('a stream that breaks for good fails and is not taken for whole', async () => {
+      await store.put('to-stream', body);
+      let gets = 0;
+      proxy.decide(() => (++gets === 1 ? 'cut' : 'slowDown'));
+      await expect(store.stream('to-stream').then(collect)).rejects.toThrow(/503 SlowDown/);
+      gets = 0;
+      await expect(store.stream('to-stream', { start: 5 }).then(collect)).rejects.toThrow(/503 SlowDown/);
+    });
+
+    it('an object that is overwritten while it is read is read anew, and never mixed', async () => {
+      const next = Buffer.alloc(20 * MIB, 'the next ');
+      const direct = await openStore(minio.settings('faults'));
+      const path = join(folder, 'replaced');
+      for (const read of [
+        () => store.get('replaced'),
+        async () => {
+          await store.getToFile('replaced', path);
+          return await readFile(path);
+        },
+      ]) {
+        await store.put('replaced', body);
+        // Cut; and before the reader goes on, the object is another.
+        let gets = 0;
+        proxy.decide(({ method }) => (method === 'GET' ? ([undefined, 'cut', 'silence'] as const)[++gets] : undefined));
+        const reading = read();
+        await vi.waitUntil(() => gets === 2, { timeout: 10_000, interval: 5 });
+        await direct.put('replaced', next);
+        const bytes = await reading;
+        expect(bytes.equals(next)).toBe(true);
+        expect(gets).toBe(4);
+      }
+      await direct.close();
+    });
+
+    it('a byte that is damaged on its way is found, and read again', async () => {
+      await store.put('damaged', body);
+      proxy.fail('damaged');
+      expect((await store.get('damaged')).equals(body)).toBe(true);
+      proxy.fail('damaged', 'damaged');
+      await expect(store.getToFile('damaged', join(folder, 'damaged'))).rejects.toThrow(ObjectCorrupt);
+      await expect(readFile(join(folder, 'damaged'))).rejects.toThrow(/ENOENT/);
+      proxy.fail('damaged');
+      await expect(store.stream('damaged').then(collect)).rejects.toThrow(ObjectCorrupt);
+    });
+
+    it('an old answer to the look after writing is looked at again', async () => {
+      await store.put('stale', Buffer.from('one'));
+      // Later than the second in which the clock of HTTP cannot tell old from new.
+      await new Promise((resolve) => setTimeout(resolve, 2100));
+      proxy.fail(undefined, 'stale', 'stale');
+      await store.put('stale', Buffer.from('two'));
+      expect(proxy.seen().map(({ method }) => method)).toEqual(['PUT', 'HEAD', 'HEAD', 'HEAD']);
+      proxy.decide(({ method }) => (method === 'HEAD' ? 'stale' : undefined));
+      await new Promise((resolve) => setTimeout(resolve, 2100));
+      await expect(store.put('stale', Buffer.from('three'))).rejects.toThrow(/took stale and then had an older object/);
     });
 
     it.each([
@@ -203,7 +270,7 @@ describe.skipIf(!minioBinary)('MinIO', () => {
       await expect(put).rejects.toThrow(sentence);
       proxy.fail();
       expect(await store.head('never')).toBeUndefined();
-      expect(await unfinishedUploads(minio.settings('faults'), 'never')).toBe(0);
+      expect(await countUnfinishedUploads(minio.settings('faults'), 'never')).toBe(0);
       expect((await store.get('old')).toString()).toBe('old');
     });
 
@@ -215,8 +282,22 @@ describe.skipIf(!minioBinary)('MinIO', () => {
       cancel.abort(new Error('enough'));
       await expect(put).rejects.toThrow('enough');
       proxy.fail();
-      expect(await unfinishedUploads(minio.settings('faults'), 'cancelled')).toBe(0);
+      expect(await countUnfinishedUploads(minio.settings('faults'), 'cancelled')).toBe(0);
       expect(await store.head('cancelled')).toBeUndefined();
+    });
+
+    it('stops at the signal although the server has fallen silent for good', async () => {
+      const cancel = new AbortController();
+      proxy.decide(({ part, method }) => (part !== undefined || method === 'DELETE' ? 'silence' : undefined));
+      const patient = await openStore({ ...minio.settings('faults'), endpoint: proxy.endpoint });
+      const put = patient.put('silent', body, { signal: cancel.signal });
+      await vi.waitUntil(() => proxy.seen().some(({ part }) => part !== undefined), { timeout: 10_000 });
+      const cancelledAt = performance.now();
+      cancel.abort(new Error('enough'));
+      await expect(put).rejects.toThrow('enough');
+      expect(performance.now() - cancelledAt).toBeLessThan(5000);
+      proxy.fail();
+      await patient.close();
     });
 
     it('a slow reader is not taken for a silent server', async () => {
@@ -233,17 +314,70 @@ describe.skipIf(!minioBinary)('MinIO', () => {
       await expect(opened).rejects.toThrow(/has no bucket missing and the access key may not create it/);
     });
 
-    it('a server that does not know If-None-Match: a warning and the weaker way', async () => {
-      proxy.refuseConditions(true);
-      const settings = { ...minio.settings('weak'), endpoint: proxy.endpoint };
+    it('lacks nothing as it is, but the listing of uploads by prefix', () => {
+      expect(store.warnings.map((warning) => warning.replace(/:.*/, ''))).toEqual([
+        'This S3 server does not list unfinished uploads by prefix',
+      ]);
+    });
+
+    it.each([
+      ['conditions', /does not keep If-None-Match/],
+      ['conditionsSilently', /does not keep If-None-Match/],
+      ['conditionalComplete', /ignores If-None-Match when an upload in parts is completed/],
+      ['multipart', /takes no uploads in parts/],
+      ['ranges', /ignores ranges/],
+      ['startAfter', /ignores start-after/],
+    ] as const)('without %s: the probe says so, and the store finds another way', async (lack, warning) => {
+      proxy.lack(lack);
+      const settings = { ...minio.settings(`without-${lack.toLowerCase()}`), endpoint: proxy.endpoint };
       const weak = await openStore(settings, { retries: QUICK });
-      expect(weak.warnings.join()).toMatch(/does not keep If-None-Match/);
+      expect(weak.warnings.join('\n')).toMatch(warning);
       expect(await weak.putIfAbsent('a/x', Buffer.from('first'))).toBe(true);
       expect(await weak.putIfAbsent('a/x', Buffer.from('second'))).toBe(false);
       expect((await weak.get('a/x')).toString()).toBe('first');
+      expect(await weak.putIfAbsent('a/y', body)).toBe(true);
+      expect(await weak.putIfAbsent('a/y', Buffer.alloc(20 * MIB))).toBe(false);
+      await weak.put('a/z', body);
+      expect((await collect(await weak.stream('a/z', { start: 3, end: 11 }))).equals(body.subarray(3, 12))).toBe(true);
+      if (lack !== 'ranges') proxy.fail('cut');
+      expect((await weak.get('a/z')).equals(body)).toBe(true);
+      proxy.fail('cut');
+      await weak.getToFile('a/y', join(folder, 'weak'));
+      expect((await readFile(join(folder, 'weak'))).equals(body)).toBe(true);
+      const pages: string[] = [];
+      for (let cursor: string | undefined = ''; cursor !== undefined; ) {
+        const page: Awaited<ReturnType<ObjectStore['list']>> = await weak.list('', {
+          limit: 2,
+          ...(cursor ? { cursor } : {}),
+        });
+        pages.push(...page.objects.map(({ key }) => key));
+        cursor = page.cursor;
+      }
+      expect(pages).toEqual(['a/x', 'a/y', 'a/z']);
       await weak.close();
-      proxy.refuseConditions(false);
-      expect(store.warnings).toEqual([]);
+      proxy.lack();
+    });
+
+    it('of 16 racing writers one creates a large object, also where only a single PUT keeps the condition', async () => {
+      for (const lacks of [[], ['conditionalComplete']] as const) {
+        proxy.lack(...lacks);
+        const settings = { ...minio.settings(`race-${lacks.length}`), endpoint: proxy.endpoint };
+        const racing = await openStore(settings, { retries: QUICK });
+        const won = await Promise.all(
+          Array.from({ length: 16 }, (_, writer) => racing.putIfAbsent('race', Buffer.alloc(17 * MIB, `${writer} `))),
+        );
+        expect(won.filter(Boolean)).toHaveLength(1);
+        expect((await racing.get('race')).equals(Buffer.alloc(17 * MIB, `${won.indexOf(true)} `))).toBe(true);
+        await racing.close();
+      }
+      proxy.lack();
+    });
+
+    it('a server that keeps no metadata is refused in one sentence', async () => {
+      proxy.lack('metadata');
+      const opened = openStore({ ...minio.settings('faults'), endpoint: proxy.endpoint }, { retries: QUICK });
+      await expect(opened).rejects.toThrow(/does not keep the metadata of objects/);
+      proxy.lack();
     });
   });
 
@@ -296,95 +430,6 @@ describe.skipIf(!OTHER)('another S3 server', () => {
     return { kind: 's3', endpoint, publicEndpoint: endpoint, bucket, region, accessKey, secretKey, pathStyle: true };
   });
 });
-
-type Fault = 'denied' | 'reset' | 'slowDown' | 'silence' | 'cut' | 'lostAnswer';
-
-interface FaultProxy {
-  endpoint: URL;
-  /** What to do to the next requests, in order; afterwards all is well. */
-  fail(...faults: (Fault | undefined)[]): void;
-  /** How many requests have been failed since the last `fail`. */
-  failed(): number;
-  /** What to do to every part of an upload, until the next `fail`. */
-  failParts(fault: Fault): void;
-  refuseConditions(isRefused: boolean): void;
-  close(): Promise<void>;
-}
-
-/** Passes requests on to a server, with faults. The signature covers the host header, which is passed on as it came. */
-async function startFaultProxy(target: URL): Promise<FaultProxy> {
-  let faults: (Fault | undefined)[] = [];
-  let partFault: Fault | undefined;
-  let failed = 0;
-  let isRefused = false;
-  const refuse = (answer: http.ServerResponse, status: number, code: string) => {
-    answer.writeHead(status, { connection: 'close' }).end(`<Error><Code>${code}</Code><Message>No</Message></Error>`);
-  };
-  const proxy = http.createServer((request, answer) => {
-    const fault = request.url?.includes('partNumber=') && partFault ? partFault : faults.shift();
-    if (fault) failed += 1;
-    if (fault === 'silence') return;
-    if (fault === 'reset') return void request.socket.resetAndDestroy();
-    if (fault === 'slowDown') return refuse(answer, 503, 'SlowDown');
-    if (fault === 'denied') return refuse(answer, 403, 'AccessDenied');
-    if (isRefused && request.headers['if-none-match']) return refuse(answer, 501, 'NotImplemented');
-    const { hostname, port } = target;
-    const options = { hostname, port, method: request.method, path: request.url ?? '/', headers: request.headers };
-    const passed = http.request({ ...options, agent: false }, (response) => {
-      if (fault === 'lostAnswer') {
-        response.resume().on('end', () => request.socket.resetAndDestroy());
-        return;
-      }
-      answer.writeHead(response.statusCode ?? 500, response.headers);
-      if (fault === 'cut') {
-        response.once('data', (chunk: Buffer) => {
-          answer.write(chunk, () => request.socket.resetAndDestroy());
-          response.destroy();
-        });
-        return;
-      }
-      response.on('error', () => answer.destroy()).pipe(answer);
-    });
-    passed.on('error', () => request.socket.destroy());
-    request.on('error', () => passed.destroy());
-    request.pipe(passed);
-  });
-  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
-  return {
-    endpoint: new URL(`http://127.0.0.1:${(proxy.address() as AddressInfo).port}`),
-    fail: (...next) => {
-      faults = next;
-      partFault = undefined;
-      failed = 0;
-    },
-    failParts: (fault) => {
-      partFault = fault;
-      failed = 0;
-    },
-    failed: () => failed,
-    refuseConditions: (value) => {
-      isRefused = value;
-    },
-    close: async () => {
-      proxy.closeAllConnections();
-      await new Promise((resolve) => proxy.close(resolve));
-    },
-  };
-}
-
-/** MinIO lists unfinished uploads only by the whole key. */
-async function unfinishedUploads(settings: S3Settings, key: string): Promise<number> {
-  const client = new Client({
-    endPoint: settings.endpoint.hostname,
-    port: Number(settings.endpoint.port),
-    useSSL: false,
-    accessKey: settings.accessKey,
-    secretKey: settings.secretKey,
-  });
-  let count = 0;
-  for await (const _upload of client.listIncompleteUploads(settings.bucket, key, true)) count += 1;
-  return count;
-}
 
 function makeCertificate(folder: string): void {
   execFileSync(

@@ -58,6 +58,7 @@ const WHEN: Record<number, string> = {
   400: 'The request is wrong; every fault is named with its path.',
   401: 'No API key, or a wrong one.',
   403: 'The signature of the URL is wrong or has expired.',
+  410: 'It was there and has been removed.',
   404: 'There is no such thing; the sentence says what there is.',
   406: 'None of the accepted media types can be given.',
   409: 'Not now: something is not ready, or contradicts what is stored.',

@@ -2,7 +2,7 @@
 // is said in full; what we did wrong goes to the log under the request id.
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException } from '@nestjs/common';
 import type { Request, Response } from 'express';
-import { Conflict, type Fault, Impossible, InvalidRequest, NotFound, NotReady } from '#experiment';
+import { Conflict, type Fault, Impossible, InvalidRequest, NotFound, NotReady, Removed } from '#experiment';
 import { FleetUnavailable } from '#queue';
 import { ObjectNotFound, StoreUnavailable } from '#storage';
 import { requestIdOf } from '../requests/request-log.js';
@@ -52,6 +52,7 @@ export class ProblemFilter implements ExceptionFilter {
 function answerTo(error: unknown, request: Request): Answer {
   if (error instanceof InvalidRequest) return { status: 400, detail: error.message, errors: error.faults };
   if (error instanceof NotFound) return { status: 404, detail: error.message };
+  if (error instanceof Removed) return { status: 410, detail: error.message };
   if (error instanceof NotReady || error instanceof Conflict) return { status: 409, detail: error.message };
   if (error instanceof Impossible) return { status: 400, detail: error.message };
   if (error instanceof FleetUnavailable || error instanceof StoreUnavailable) {

@@ -28,6 +28,7 @@ const TITLES: Record<number, string> = {
   401: 'API key needed',
   403: 'Forbidden',
   404: 'Not found',
+  410: 'Gone',
   406: 'Not acceptable',
   409: 'Conflict',
   413: 'Too large',

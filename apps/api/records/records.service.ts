@@ -11,6 +11,7 @@ import {
   type TeacherRecord,
   type TrialRecord,
   type TrialResult,
+  type TrimmedRecord,
 } from '#experiment';
 import { keys, ObjectNotFound, type ObjectStore } from '#storage';
 import { STORE } from '../connections.js';
@@ -46,6 +47,8 @@ export class RecordsService {
   teacher = (teacherId: string) => this.readImmutable<TeacherRecord>(keyOrNone(keys.teacher, teacherId));
   trial = (trialId: string) => this.readImmutable<TrialRecord>(keyOrNone(keys.trial, trialId));
   trialResult = (trialId: string) => this.readImmutable<TrialResult>(keyOrNone(keys.trialResult, trialId));
+  /** Not kept: a trial may be trimmed at any time. */
+  trimmed = (trialId: string) => this.read<TrimmedRecord>(keyOrNone(keys.trialTrimmed, trialId));
   sweep = (sweepId: string) => this.readImmutable<SweepRecord>(keyOrNone(keys.sweep, sweepId));
   settled = (sweepId: string) => this.readImmutable<SettledRecord>(keyOrNone(keys.sweepSettled, sweepId));
   preparation = (preparationId: string) =>

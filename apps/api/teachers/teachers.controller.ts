@@ -1,5 +1,6 @@
 // /v1/teachers: trained models that students learn from.
-import { Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
+import { Controller, Get, HttpCode, Param, Post, Query, Res } from '@nestjs/common';
+import type { Response } from 'express';
 import { parseTeacherRequest, type TeacherRecord, type TeacherRequest } from '#experiment';
 import { Answers, Operation, Paged, PathId, Problems, Takes } from '../openapi/decorators.js';
 import type { PreparationView } from '../preparations/preparation-view.js';
@@ -51,5 +52,25 @@ export class TeachersController {
   get(@Param('teacher') idOrName: string, @Query() query: object): Promise<TeacherRecord | PreparationView> {
     refuseQuery(query);
     return this.teachers.get(idOrName);
+  }
+
+  @Get(':teacher/artifacts/:name')
+  @Operation({
+    tag: 'teachers',
+    summary: "Fetch a teacher's file",
+    description: 'Redirects to a URL that is good for an hour and needs no API key.',
+  })
+  @PathId('teacher', 'Id or name')
+  @PathId('name', 'As in the files of the teacher')
+  @Answers(302, 'Where the file is', 'none')
+  @Problems(400, 401, 404, 409, 503)
+  async artifact(
+    @Param('teacher') idOrName: string,
+    @Param('name') name: string,
+    @Query() query: object,
+    @Res() response: Response,
+  ): Promise<void> {
+    refuseQuery(query);
+    response.redirect(302, await this.teachers.artifactUrl(idOrName, name));
   }
 }

@@ -1,7 +1,8 @@
 // Teachers: found by id or name, listed, and asked for (a built-in one, or one trained on a corpus).
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import { BUILTIN_TEACHERS, NotFound, NotReady, type TeacherRecord, type TeacherRequest } from '#experiment';
-import { keys } from '#storage';
+import { keys, type ObjectStore } from '#storage';
+import { STORE } from '../connections.js';
 import { CorporaService } from '../corpora/corpora.service.js';
 import type { PreparationView, UnreadyItem } from '../preparations/preparation-view.js';
 import { PreparationsService } from '../preparations/preparations.service.js';
@@ -15,10 +16,12 @@ export type TeacherListItem = ({ state: 'ready' } & TeacherRecord) | UnreadyItem
 
 /** Names listed in a "there is no such" sentence. */
 const NAMES_SHOWN = 20;
+const URL_EXPIRY_SECONDS = 3600;
 
 @Injectable()
 export class TeachersService {
   constructor(
+    @Inject(STORE) private readonly store: ObjectStore,
     private readonly records: RecordsService,
     private readonly preparations: PreparationsService,
     private readonly corpora: CorporaService,
@@ -58,6 +61,19 @@ export class TeachersService {
     const preparation = await this.preparations.unfinished('teacher', idOrName);
     if (preparation !== undefined) return preparation;
     throw await this.notFound(idOrName);
+  }
+
+  /** Where a teacher's file can be fetched without the API key, for an hour. */
+  async artifactUrl(idOrName: string, name: string): Promise<string> {
+    const teacher = await this.resolve(idOrName);
+    const file = teacher.files.find((one) => one.name === name);
+    if (file === undefined) {
+      const names = teacher.files.map((one) => one.name).join(', ') || 'none';
+      throw new NotFound(`Teacher ${JSON.stringify(idOrName)} has no file ${JSON.stringify(name)}; it has: ${names}.`);
+    }
+    const url = await this.store.presign(file.key, { expirySeconds: URL_EXPIRY_SECONDS, fileName: file.name });
+    if (url === undefined) throw new Error(`the store gives no URL for ${file.key}`);
+    return url;
   }
 
   /** The teacher by id or name. Throws NotReady while it is being made and NotFound with what there is. */

@@ -99,7 +99,7 @@ export class TrialsController {
   @PathId('trialId', 'From a sweep or distillation')
   @PathId('name', 'As listed; the extension may be left out')
   @Answers(302, 'Where the file is', 'none')
-  @Problems(400, 401, 404, 409, 503)
+  @Problems(400, 401, 404, 409, 410, 503)
   async artifact(
     @Param('trialId') trialId: string,
     @Param('name') name: string,

@@ -5,6 +5,7 @@ import {
   type LiveTrial,
   NotFound,
   NotReady,
+  Removed,
   type SweepTrial,
   type TrialRecord,
   type TrialResult,
@@ -94,6 +95,12 @@ export class TrialsService {
     if (file === undefined) {
       const names = result.artifacts.map((artifact) => artifact.name).join(', ') || 'none';
       throw new NotFound(`Trial ${trialId} has no artifact ${JSON.stringify(name)}; it has: ${names}.`);
+    }
+    const trimmed = await this.records.trimmed(trialId);
+    if (trimmed?.removed.some((removed) => removed.name === file.name)) {
+      throw new Removed(
+        `${file.name} of trial ${trialId} was removed by the retention policy on ${trimmed.trimmedAt.slice(0, 10)}; its final and best models are kept.`,
+      );
     }
     const url = await this.store.presign(file.key, { expirySeconds: URL_EXPIRY_SECONDS, fileName: file.name });
     if (url === undefined) throw new Error(`the store gives no URL for ${file.key}`);

@@ -1,0 +1,90 @@
+// What of the record may go: intermediate checkpoints after some days, and what attempts left that came second. Everything
+// that is not known to be one of these stays, and so does all that a kept or unsettled sweep refers to.
+import type { SettledRecord, StoredFile, SweepRecord, TrialResult } from '#experiment';
+import { findJson, keys, type ObjectStore } from '#storage';
+
+export interface RetentionPolicy {
+  /** Intermediate checkpoints go so many days after their trial has ended. */
+  checkpointDays: number;
+  now: Date;
+}
+
+export interface Dispensable {
+  trialId: string;
+  /** Artifacts of the result that go. */
+  checkpoints: StoredFile[];
+  /** Objects that no result refers to. */
+  orphans: { key: string; size: number }[];
+}
+
+const CHECKPOINT = /^student_model_epoch\d+\.[a-z]+$/;
+const DAY_MS = 24 * 3600 * 1000;
+
+/** Trials with something that may go, in the order of their ids. */
+export async function* findDispensable(store: ObjectStore, policy: RetentionPolicy): AsyncGenerator<Dispensable> {
+  const held = await heldTrials(store, policy);
+  for await (const { id: trialId, sizes } of listFolders(store, keys.trials())) {
+    if (!sizes.has('result.json')) continue;
+    const result = await findJson<TrialResult>(store, keys.trialResult(trialId));
+    if (!result || ageInDays(result.finishedAt, policy.now) < 1) continue;
+    const isOld = ageInDays(result.finishedAt, policy.now) >= policy.checkpointDays;
+    const checkpoints =
+      isOld && !held.has(trialId)
+        ? result.artifacts.filter(({ name, key }) => CHECKPOINT.test(name) && sizes.has(below(trialId, key)))
+        : [];
+    const referred = new Set(result.artifacts.map(({ key }) => below(trialId, key)));
+    const orphans = [...sizes]
+      .filter(([name]) => name.startsWith('attempts/') && !referred.has(name))
+      .map(([name, size]) => ({ key: `${keys.trials()}${trialId}/${name}`, size }));
+    if (checkpoints.length > 0 || orphans.length > 0) yield { trialId, checkpoints, orphans };
+  }
+}
+
+/** Trials of sweeps that are kept, not settled, or settled too short a time ago. */
+async function heldTrials(store: ObjectStore, policy: RetentionPolicy): Promise<Set<string>> {
+  const held = new Set<string>();
+  for await (const { id: sweepId, sizes } of listFolders(store, keys.sweeps())) {
+    const settled = sizes.has('settled.json')
+      ? await findJson<SettledRecord>(store, keys.sweepSettled(sweepId))
+      : undefined;
+    const isOver = settled !== undefined && ageInDays(settled.settledAt, policy.now) >= policy.checkpointDays;
+    if (isOver && !sizes.has('kept.json')) continue;
+    const sweep = await findJson<SweepRecord>(store, keys.sweep(sweepId));
+    for (const { trialId } of sweep?.trials ?? []) held.add(trialId);
+  }
+  return held;
+}
+
+/** The folders directly under a prefix, each with the names and sizes of what lies in it. */
+async function* listFolders(
+  store: ObjectStore,
+  prefix: string,
+): AsyncGenerator<{ id: string; sizes: Map<string, number> }> {
+  let current: { id: string; sizes: Map<string, number> } | undefined;
+  let cursor: string | undefined;
+  do {
+    const page = await store.list(prefix, cursor === undefined ? {} : { cursor });
+    for (const { key, size } of page.objects) {
+      const [id = '', ...rest] = key.slice(prefix.length).split('/');
+      if (rest.length === 0) continue;
+      if (current?.id !== id) {
+        if (current) yield current;
+        current = { id, sizes: new Map() };
+      }
+      current.sizes.set(rest.join('/'), size);
+    }
+    cursor = page.cursor;
+  } while (cursor !== undefined);
+  if (current) yield current;
+}
+
+function below(trialId: string, key: string): string {
+  const folder = `${keys.trials()}${trialId}/`;
+  return key.startsWith(folder) ? key.slice(folder.length) : '';
+}
+
+/** A date that cannot be read is never old. */
+function ageInDays(date: string, now: Date): number {
+  const age = (now.getTime() - Date.parse(date)) / DAY_MS;
+  return Number.isNaN(age) ? 0 : age;
+}

@@ -1,0 +1,39 @@
+// The words of the commands that work on the object store, in Chinese.
+import type { storeEnglish } from './texts-store-english.js';
+
+export const storeChinese: typeof storeEnglish = {
+  noStoreNamed: '没有指定对象存储；用 --store（文件夹，或配合 S3_* 变量的 s3）或 SEMDISTILL_STORE 指定',
+  noSuchStore: (folder) => `没有存储文件夹 ${folder}；请检查名称`,
+  noSuchSweep: (id) => `此存储中没有扫描 ${id}`,
+  columnReason: '原因',
+
+  gcReason: (reason) => ({ checkpoint: '中间检查点', orphan: '未被采用的重复尝试' })[reason],
+  gcWouldDelete: (count, size) =>
+    count === 0 ? '没有可删除的对象' : `可删除 ${count} 个对象，${size}；加 --delete 才会删除`,
+  gcDeleted: (count, size) => `已删除 ${count} 个对象，${size}`,
+  kept: (id) => `扫描 ${id} 已保留：gc 不会动它引用的任何内容`,
+  notKept: (id) => `扫描 ${id} 不再保留`,
+
+  sameStore: (name) => `两个名称指向同一个存储 ${name}`,
+  copying: (copied, present, size, rate) => `已复制 ${copied} 个对象（${size}，每秒 ${rate}），${present} 个已存在`,
+  copied: (copied, present, size, to) =>
+    `已复制 ${copied} 个对象，${size}，SHA-256 已核对，${present} 个原已存在：${to}`,
+  notAllCopied: (count) => `${count} 个对象没有复制；其余都已在目标存储中`,
+
+  verifying: (done, all) => `已读回 ${done} / ${all} 个文件`,
+  verdictOn: (verdict) => ({ intact: '完好', damaged: '损坏', missing: '缺失', removed: '已按保留策略删除' })[verdict],
+  allIntact: (count, size) => `${count} 个文件，${size}：SHA-256 全部与记录一致`,
+  notIntact: (count, all) => `${all} 个文件中有 ${count} 个与记录不符；请从备份恢复，或重新训练该试验`,
+
+  helpStore: '对象存储：文件夹、s3（S3_* 变量）或 s3:NAME（NAME_S3_* 变量）（默认：SEMDISTILL_STORE）',
+  helpGc: '显示保留策略允许删除的内容：中间检查点、重复尝试留下的文件',
+  helpGcDays: '试验结束多少天后可删除中间检查点',
+  helpGcDelete: '真正删除；不加则什么也不改',
+  helpKeepSweep: '标记一个扫描，使 gc 不动它',
+  helpKeepUndo: '取消标记',
+  helpCopyStore: '把一个对象存储的全部内容复制到另一个，核对 SHA-256，可续传',
+  helpCopyFrom: '文件夹、s3（S3_* 变量）或 s3:NAME（NAME_S3_* 变量）',
+  helpCopyOverwrite: '替换目标中已存在但不同的对象',
+  helpVerify: '读回扫描、试验或教师的全部文件并核对 SHA-256',
+  helpVerifyId: '扫描或试验的标识，教师的标识或名称',
+};

@@ -1,0 +1,42 @@
+// The words of the commands that work on the object store, in English.
+
+export const storeEnglish = {
+  noStoreNamed:
+    'no object store is named here; name one with --store (a folder, or s3 with the S3_* variables) or SEMDISTILL_STORE',
+  noSuchStore: (folder: string) => `there is no store folder ${folder}; check its name`,
+  noSuchSweep: (id: string) => `this store has no sweep ${id}`,
+  columnReason: 'why',
+
+  gcReason: (reason: 'checkpoint' | 'orphan') =>
+    ({ checkpoint: 'intermediate checkpoint', orphan: 'of an attempt that came second' })[reason],
+  gcWouldDelete: (count: number, size: string) =>
+    count === 0 ? 'nothing to remove' : `${count} objects, ${size}, would be removed; --delete removes them`,
+  gcDeleted: (count: number, size: string) => `${count} objects, ${size}, removed`,
+  kept: (id: string) => `sweep ${id} is kept: gc leaves everything it refers to`,
+  notKept: (id: string) => `sweep ${id} is no longer kept`,
+
+  sameStore: (name: string) => `both names lead to the same store, ${name}`,
+  copying: (copied: number, present: number, size: string, rate: string) =>
+    `${copied} objects copied (${size}, ${rate}/s), ${present} were there`,
+  copied: (copied: number, present: number, size: string, to: string) =>
+    `${copied} objects, ${size}, copied and SHA-256 verified, ${present} were there already: ${to}`,
+  notAllCopied: (count: number) => `${count} objects were not copied; all others are there`,
+
+  verifying: (done: number, all: number) => `${done} of ${all} files read back`,
+  verdictOn: (verdict: 'intact' | 'damaged' | 'missing' | 'removed') => verdict as string,
+  allIntact: (count: number, size: string) => `${count} files, ${size}: every SHA-256 is the recorded one`,
+  notIntact: (count: number, all: number) =>
+    `${count} of ${all} files are not as they were recorded; restore them from a backup, or train the trial again`,
+
+  helpStore: 'object store: a folder, s3 (S3_* variables) or s3:NAME (NAME_S3_*) (default: SEMDISTILL_STORE)',
+  helpGc: 'show what the retention policy lets go: intermediate checkpoints, leftovers of second attempts',
+  helpGcDays: 'days after which intermediate checkpoints of finished trials may go',
+  helpGcDelete: 'remove it; without this nothing is changed',
+  helpKeepSweep: 'mark a sweep that gc leaves alone',
+  helpKeepUndo: 'take the mark away',
+  helpCopyStore: 'copy everything from one object store into another, SHA-256 verified; goes on where it stopped',
+  helpCopyFrom: 'a folder, s3 (S3_* variables) or s3:NAME (NAME_S3_* variables)',
+  helpCopyOverwrite: 'replace objects that are there and differ',
+  helpVerify: 'read all files of a sweep, trial or teacher back and compare their SHA-256',
+  helpVerifyId: 'id of a sweep or trial, id or name of a teacher',
+};
