@@ -18,6 +18,7 @@ import { SweepReportsService } from './sweeps/sweep-reports.service.js';
 import { SweepSubmissionService } from './sweeps/sweep-submission.service.js';
 import { SweepsController } from './sweeps/sweeps.controller.js';
 import { SweepsService } from './sweeps/sweeps.service.js';
+import { TeacherImportService } from './teachers/teacher-import.service.js';
 import { TeachersController } from './teachers/teachers.controller.js';
 import { TeachersService } from './teachers/teachers.service.js';
 import { TrialsController } from './trials/trials.controller.js';
@@ -41,6 +42,7 @@ import { WorkersController } from './workers/workers.controller.js';
   providers: [
     CorporaService,
     TeachersService,
+    TeacherImportService,
     PreparationsService,
     SweepsService,
     SweepSubmissionService,

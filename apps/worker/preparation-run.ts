@@ -9,6 +9,7 @@ import {
   type PreparationRecord,
   type PreparationRequest,
   type PreparationResult,
+  type StoredFile,
   type TeacherRecord,
   teacherIdOf,
 } from '#experiment';
@@ -33,6 +34,7 @@ const WORDS: Record<TrainerJob['kind'], string> = {
   'prepare-corpus': 'reading the text',
   'train-teacher': 'training the teacher',
   'measure-teacher': 'measuring the teacher',
+  'import-teacher': 'measuring the teacher',
 };
 const REPORT_MS = 1_000;
 
@@ -78,8 +80,19 @@ export class PreparationRun {
     if ('builtin' in request) return this.makeBuiltinTeacher(request, workFolder);
     const corpus = await this.corpusRecord(request.corpusId);
     const corpusFolder = await this.tools.cache.corpusFolder(corpus);
-    const { name, training } = request;
-    return this.makeTeacher({ kind: 'train-teacher', name, training, corpus, corpusFolder }, workFolder);
+    const { name } = request;
+    if ('training' in request) {
+      const { training } = request;
+      return this.makeTeacher({ kind: 'train-teacher', name, training, corpus, corpusFolder }, workFolder);
+    }
+    const { architecture, model } = request;
+    const modelFile = join(workFolder, 'uploaded-model');
+    await this.fetchUpload(model, modelFile);
+    const origin = { kind: 'imported' as const, fileName: model.name, sha256: model.sha256 };
+    return this.makeTeacher(
+      { kind: 'import-teacher', name, origin, architecture, modelFile, corpus, corpusFolder },
+      workFolder,
+    );
   }
 
   private async corpusRecord(corpusId: string): Promise<CorpusRecord> {
@@ -95,15 +108,19 @@ export class PreparationRun {
     const textFile = join(workFolder, 'text.txt');
     if ('builtin' in request) return this.builtinCorpusJob(request.builtin, request.name, textFile);
     const { name, options, text } = request;
-    try {
-      await this.tools.store.getToFile(text.key, textFile);
-    } catch (error) {
-      if (error instanceof ObjectNotFound)
-        throw new Impossible(`The uploaded text '${text.name}' is no longer stored.`);
-      throw error;
-    }
+    await this.fetchUpload(text, textFile);
     const source = { kind: 'text' as const, sha256: text.sha256, fileName: text.name };
     return { kind: 'prepare-corpus', name, source, options, textFile };
+  }
+
+  private async fetchUpload(file: StoredFile, path: string): Promise<void> {
+    try {
+      await this.tools.store.getToFile(file.key, path);
+    } catch (error) {
+      if (error instanceof ObjectNotFound)
+        throw new Impossible(`The uploaded file '${file.name}' is no longer stored.`);
+      throw error;
+    }
   }
 
   private async builtinCorpusJob(builtin: string, name: string, textFile: string): Promise<CorpusJob> {
@@ -155,7 +172,7 @@ export class PreparationRun {
   }
 
   private async makeTeacher(
-    job: Extract<TrainerJob, { kind: 'train-teacher' | 'measure-teacher' }>,
+    job: Extract<TrainerJob, { kind: 'train-teacher' | 'measure-teacher' | 'import-teacher' }>,
     workFolder: string,
   ): Promise<Outcome> {
     const { teacher, files } = await this.train<TeacherMessage>(job, workFolder, 'teacher-completed');

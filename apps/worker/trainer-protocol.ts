@@ -1,6 +1,7 @@
 // What a worker and its trainer process say to each other: one job file before the start, small JSON messages after.
 // The trainer knows files and TensorFlow; it knows neither the queue nor the object store.
 import type {
+  Architecture,
   CorpusOptions,
   CorpusRecord,
   EpochMetrics,
@@ -29,6 +30,16 @@ export type TrainerJob =
       name: string;
       builtin: string;
       teacherFile: string;
+      corpus: CorpusRecord;
+      corpusFolder: string;
+    }
+  | {
+      kind: 'import-teacher';
+      name: string;
+      origin: Extract<TeacherRecord['origin'], { kind: 'imported' }>;
+      architecture: Architecture;
+      /** PyTorch or safetensors */
+      modelFile: string;
       corpus: CorpusRecord;
       corpusFolder: string;
     }

@@ -29,9 +29,11 @@ export function trialIdOf(spec: TrialSpec): string {
   return idOf('trial', spec);
 }
 
-/** The id of a preparation; an uploaded text counts by its content, not by where it lies. */
+/** The id of a preparation; an uploaded file counts by its content, not by where it lies. */
 export function preparationIdOf(request: PreparationRequest): string {
-  return idOf('preparation', 'text' in request ? { ...request, text: request.text.sha256 } : request);
+  if ('text' in request) return idOf('preparation', { ...request, text: request.text.sha256 });
+  if ('model' in request) return idOf('preparation', { ...request, model: request.model.sha256 });
+  return idOf('preparation', request);
 }
 
 /** The id of trials trained together, in this order. */

@@ -24,6 +24,7 @@ export {
   type TeacherRequest,
 } from './requests.js';
 export * from './statistics.js';
+export * from './teacher-import.js';
 export * from './terms.js';
 export * from './text-file.js';
 export * from './warnings.js';

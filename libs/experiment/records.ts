@@ -109,9 +109,14 @@ export interface TeacherRecord {
   name: string;
   architecture: Architecture;
   corpusId: string;
-  origin: { kind: 'builtin'; builtin: string } | { kind: 'trained'; training: TeacherTraining };
+  origin:
+    | { kind: 'builtin'; builtin: string }
+    | { kind: 'trained'; training: TeacherTraining }
+    | { kind: 'imported'; fileName: string; sha256: string };
   parameters: ParameterCounts;
   scores: BleuCurve & { channel: Channel; channelProfile: ChannelProfile; sentences: number };
+  /** What the scores say against its use; absent when nothing. */
+  warnings?: Warning[];
   /** model.safetensors */
   files: StoredFile[];
   numerics: Numerics;
@@ -283,7 +288,8 @@ export type PreparationRequest =
   | { kind: 'corpus'; name: string; builtin: string }
   | { kind: 'corpus'; name: string; text: StoredFile; options: CorpusOptions }
   | { kind: 'teacher'; name: string; builtin: string }
-  | { kind: 'teacher'; name: string; corpusId: string; training: TeacherTraining };
+  | { kind: 'teacher'; name: string; corpusId: string; training: TeacherTraining }
+  | { kind: 'teacher'; name: string; corpusId: string; model: StoredFile; architecture: Architecture };
 
 export interface PreparationRecord {
   preparationId: string;

@@ -13,6 +13,7 @@ export * from './greedy.js';
 export * from './normalise.js';
 export * from './philox.js';
 export * from './sentences.js';
+export * from './survey-state-dict.js';
 export * from './tokens.js';
 export * from './vocabulary.js';
 export * from './weights.js';

@@ -9,9 +9,8 @@ import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Request } from 'express';
 import { MAX_TEXT_BYTES, parseTextFile } from '#experiment';
-import { StoreUnavailable } from '#storage';
-import { HttpProblem } from '../problems/problem.js';
 import { tooLarge } from '../requests/json-body.js';
+import { uploadTrouble } from '../requests/uploaded-files.js';
 
 export interface UploadedText {
   path: string;
@@ -55,20 +54,7 @@ async function writeBody(request: Request, path: string): Promise<UploadedText> 
   try {
     await pipeline(request, measure, createWriteStream(path, { mode: 0o600 }));
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined;
-    if (code === 'ENOSPC') {
-      throw new StoreUnavailable(
-        'The disk for uploads is full; free some space in the folder for temporary files.',
-        true,
-        {
-          cause: error,
-        },
-      );
-    }
-    if (code === 'ERR_STREAM_PREMATURE_CLOSE' || code === 'ECONNRESET') {
-      throw new HttpProblem(400, 'The upload was broken off; nothing was kept.');
-    }
-    throw error;
+    throw uploadTrouble(error);
   }
   if (size > MAX_TEXT_BYTES) throw tooLarge(MAX_TEXT_BYTES);
   return { path, size, sha256: hash.digest('hex') };

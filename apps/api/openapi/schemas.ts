@@ -82,6 +82,12 @@ const ANSWER_SCHEMAS = {
   TeacherListItem: { oneOf: [exactly({ state: choice('ready'), ...teacherFacts }), ref('UnreadyItem')] },
   CorpusPage: pageOf('CorpusListItem'),
   CorpusOrPreparation: oneOf('Corpus', 'Preparation'),
+  TeacherImport: exactly({
+    name: text,
+    'corpusId?': id,
+    inspection: ref('ModelInspection'),
+    'preparation?': ref('Preparation'),
+  }),
   TeacherPage: pageOf('TeacherListItem'),
   TeacherOrPreparation: oneOf('Teacher', 'Preparation'),
   Artifact: exactly({ name: text, size: count, sha256: text, contentType: text }),

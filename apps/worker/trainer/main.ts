@@ -8,7 +8,7 @@ import type { TrainerCommand, TrainerJob, TrainerMessage } from '../trainer-prot
 import { runBundle } from './bundle.js';
 import { prepareCorpus } from './corpus.js';
 import { ImpossibleJob, type TrainerPort } from './port.js';
-import { measureShippedTeacher, trainTeacher } from './teacher.js';
+import { importTeacher, measureShippedTeacher, trainTeacher } from './teacher.js';
 
 function openPort(): TrainerPort {
   const cancelled = new Set<string>();
@@ -48,6 +48,8 @@ async function run(workFolder: string): Promise<void> {
       return trainTeacher(job, engine, workFolder, port);
     case 'measure-teacher':
       return measureShippedTeacher(job, engine, workFolder, port);
+    case 'import-teacher':
+      return importTeacher(job, engine, workFolder, port);
   }
 }
 
