@@ -17,6 +17,7 @@ import {
 } from './queries.js';
 import { addHyperparameterFlags, addSweepFlags, addTeacherTrainingFlags } from './request-flags.js';
 import { distill, sweep, watchSweep } from './sweep.js';
+import { importTeacher } from './teacher-import.js';
 import type { Texts } from './texts.js';
 import { up } from './up.js';
 
@@ -158,6 +159,15 @@ function addQueryCommands(program: Command, texts: Texts, contextFor: ContextFor
     .option('--no-wait', texts.helpNoWait);
   addTeacherTrainingFlags(train, texts);
   train.action((flags) => trainTeacher(contextFor(flags), flags));
+  add(teacher, 'import', texts.helpTeacherImport)
+    .argument('<file>', texts.helpTeacherImportFile)
+    .option('--vocab <file>', texts.helpTeacherImportVocab)
+    .option('--corpus <name>', texts.helpTeacherImportCorpus)
+    .option('--heads <n>', texts.helpTeacherImportHeads)
+    .option('--name <name>', texts.helpTeacherName)
+    .option('--dry-run', texts.helpTeacherImportDryRun)
+    .option('--no-wait', texts.helpNoWait)
+    .action((file, flags) => importTeacher(contextFor(flags), file, flags));
 }
 
 /** commander ends help and version this way too. */

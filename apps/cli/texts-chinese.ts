@@ -111,6 +111,17 @@ export const chinese: Texts = {
   corpusReady: (name, id) => `语料 ${name} 已就绪（${id}）`,
   teacherReady: (name, id) => `教师 ${name} 已就绪（${id}）`,
 
+  importRead: (p) =>
+    `${p.file}：${p.format}，${p.size}，${p.tensors} 个张量${p.wrapper ? `（位于 ${p.wrapper}）` : ''}`,
+  importSizes: (p) =>
+    `DeepSC：${p.encoderLayers}+${p.decoderLayers} 层，宽度 ${p.dModel}，前馈 ${p.dff}，${p.heads ?? '?'} 个注意力头，${p.vocabularySize} 个词，${p.parameters} 个参数；位置表 ${p.rows.transmitter ?? '-'}/${p.rows.receiver ?? '-'} 行`,
+  importMissing: (count, names) => `缺少（${count}）：${names}`,
+  importExtra: (count, names) => `多余（${count}）：${names}`,
+  importMismatched: (count, names) => `形状不符（${count}）：${names}`,
+  importUnfit: '此文件不能作为教师：',
+  importWouldFit: (name) => `文件可用；未保存任何内容（去掉 --dry-run 即成为教师 ${name}）`,
+  importNeedsVocabulary: '必须给出：训练该模型所用的 vocab.json，或用 --corpus 指定其语料',
+  note: (message) => `注意：${message}`,
   sweepAccepted: (facts) =>
     `扫描 ${facts.id}：${facts.trials} 个试验，${facts.bundles} 组${facts.reused > 0 ? `，其中 ${facts.reused} 个以前已完成` : ''}`,
   distillationAccepted: (id) => `试验 ${id} 已接受`,
@@ -259,6 +270,12 @@ export const chinese: Texts = {
   helpTeachers: '教师：训练好的 DeepSC 模型',
   helpTeacherList: '列出教师',
   helpTeacherTrain: '训练教师，或生成内置教师',
+  helpTeacherImport: '导入在别处训练的教师（PyTorch 或 safetensors）并测量',
+  helpTeacherImportFile: '模型文件：.pth、.pt、.ckpt 或 .safetensors',
+  helpTeacherImportVocab: '训练它所用的 vocab.json',
+  helpTeacherImportCorpus: '其语料的名称或 id（默认：词表相同的已存语料）',
+  helpTeacherImportHeads: '注意力头数（默认：文件所载，否则参考宽度取 8）',
+  helpTeacherImportDryRun: '只说明文件内容，不保存',
   helpTeacherName: '教师名称',
   helpTeacherCorpus: '所学语料的名称或标识',
   helpTeacherBuiltin: (names) => `生成内置教师：${names}`,

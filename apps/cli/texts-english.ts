@@ -79,6 +79,28 @@ export const english = {
   corpusReady: (name: string, id: string) => `corpus ${name} is ready (${id})`,
   teacherReady: (name: string, id: string) => `teacher ${name} is ready (${id})`,
 
+  // teacher import
+  importRead: (p: { file: string; format: string; size: string; tensors: number; wrapper: string }) =>
+    `${p.file}: ${p.format}, ${p.size}, ${p.tensors} tensors${p.wrapper ? ` (under ${p.wrapper})` : ''}`,
+  importSizes: (p: {
+    encoderLayers: number;
+    decoderLayers: number;
+    dModel: number;
+    dff: number;
+    heads?: number;
+    vocabularySize: number;
+    parameters: string;
+    rows: { transmitter?: number; receiver?: number };
+  }) =>
+    `a DeepSC of ${p.encoderLayers}+${p.decoderLayers} layers, width ${p.dModel}, feed-forward ${p.dff}, ${p.heads ?? '?'} heads, ${p.vocabularySize} words, ${p.parameters} parameters; positions ${p.rows.transmitter ?? '-'}/${p.rows.receiver ?? '-'}`,
+  importMissing: (count: number, names: string) => `missing (${count}): ${names}`,
+  importExtra: (count: number, names: string) => `extra (${count}): ${names}`,
+  importMismatched: (count: number, names: string) => `of another shape (${count}): ${names}`,
+  importUnfit: 'this file cannot be a teacher:',
+  importWouldFit: (name: string) => `it fits; nothing was kept (without --dry-run it becomes the teacher ${name})`,
+  importNeedsVocabulary: 'is required: the vocab.json the model was trained with; or name its corpus with --corpus',
+  note: (message: string) => `note: ${message}`,
+
   // sweeps
   sweepAccepted: (facts: { id: string; trials: number; bundles: number; reused: number }) =>
     `sweep ${facts.id}: ${facts.trials} trials in ${facts.bundles} bundle${facts.bundles === 1 ? '' : 's'}${facts.reused > 0 ? `, ${facts.reused} already done before` : ''}`,
@@ -258,6 +280,12 @@ export const english = {
   helpTeachers: 'teachers: trained DeepSC models',
   helpTeacherList: 'list teachers',
   helpTeacherTrain: 'train a teacher, or make the built-in one',
+  helpTeacherImport: 'bring in a teacher trained elsewhere (PyTorch or safetensors) and measure it',
+  helpTeacherImportFile: 'the model file: .pth, .pt, .ckpt or .safetensors',
+  helpTeacherImportVocab: 'the vocab.json it was trained with',
+  helpTeacherImportCorpus: 'name or id of its corpus (default: the stored one with that vocabulary)',
+  helpTeacherImportHeads: "attention heads (default: what the file says, 8 for the reference's width)",
+  helpTeacherImportDryRun: 'only tell what the file holds; nothing is kept',
   helpTeacherName: 'what the teacher is called',
   helpTeacherCorpus: 'name or id of the corpus it learns from',
   helpTeacherBuiltin: (names: string) => `make a built-in teacher: ${names}`,

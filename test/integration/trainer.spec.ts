@@ -6,6 +6,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readSafetensors, writePyTorch } from '#checkpoint';
 import type { CorpusRecord, Hyperparameters, TeacherRecord, TrialSpec } from '#experiment';
 import type { TrainerCommand, TrainerJob, TrainerMessage } from '../../apps/worker/trainer-protocol.js';
 
@@ -169,6 +170,40 @@ describe('the trainer process', () => {
     const run = await runTrainer({ kind: 'prepare-corpus', name: 'x', source, options: CORPUS_OPTIONS, textFile });
     expect(run.code).toBe(0);
     expect(told(run, 'impossible')[0]?.reason).toMatch(/1 lines gave 0 sentences of 5 to 29 words/);
+  });
+
+  it('imports a PyTorch teacher: measured, warned of where it understands nothing, kept as safetensors', async () => {
+    const imported = (modelFile: string, layers: number): TrainerJob => ({
+      kind: 'import-teacher',
+      name: 'mine',
+      origin: { kind: 'imported', fileName: 'mine.pth', sha256: '0'.repeat(64) },
+      architecture: { ...teacher.architecture, encoderLayers: layers, decoderLayers: layers },
+      modelFile,
+      corpus,
+      corpusFolder,
+    });
+    const trained = join(folder, 'mine.pth');
+    const { tensors } = readSafetensors(await readFile(join(TINY, 'teacher.safetensors')));
+    const wrapped = [...tensors.values()].map((tensor) => ({ ...tensor, name: `module.${tensor.name}` }));
+    await writeFile(trained, writePyTorch(wrapped));
+
+    const good = await runTrainer(imported(trained, 4));
+    expect(good.output).toBe('');
+    const [told4] = told(good, 'teacher-completed');
+    expect(told4?.teacher).toMatchObject({ name: 'mine', corpusId: 'tiny', parameters: { total: 137_804 } });
+    expect(told4?.teacher.warnings).toBeUndefined();
+    expect(told4?.teacher.scores.bleu1.at(-1)).toBeGreaterThan(0.9);
+    const kept = readSafetensors(await readFile(join(good.work, 'teacher', 'model.safetensors'))).tensors;
+    for (const [name, tensor] of kept) expect(tensor.bytes, name).toEqual(tensors.get(name)?.bytes);
+    expect(kept.size).toBe(184);
+
+    const random = await runTrainer(imported(join(TINY, 'student.pth'), 2));
+    const [warning, ...others] = told(random, 'teacher-completed')[0]?.teacher.warnings ?? [];
+    expect(others).toEqual([]);
+    expect(warning?.message).toMatch(/^BLEU-1 0\.\d{3} at 18 dB: this is not a trained model for this vocabulary\.$/);
+
+    const unfit = await runTrainer(imported(join(TINY, 'student.pth'), 4));
+    expect(told(unfit, 'impossible')[0]?.reason).toMatch(/does not fit: encoder\.enc_layers\.2\..* is missing/);
   });
 
   it.each(['decoder', 'encoder', 'full'] as const)(

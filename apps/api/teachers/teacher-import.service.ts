@@ -35,6 +35,8 @@ export interface TeacherImport {
 
 type Semcom = typeof import('#semcom');
 
+const MAX_FAULTS = 100;
+
 /** Files are looked at one after the other: each is held in memory whole. */
 let looking: Promise<unknown> = Promise.resolve();
 
@@ -69,7 +71,7 @@ export class TeacherImportService {
     if (corpus && inspection.architecture) inspection.notes.push(...lengthNotes(inspection, corpus));
     const facts = { name, ...(corpus ? { corpusId: corpus.corpusId } : {}), inspection };
     if (request.dryRun) return facts;
-    if (inspection.faults.length > 0 || !corpus) throw new InvalidRequest(inspection.faults);
+    if (inspection.faults.length > 0 || !corpus) throw new InvalidRequest(firstOf(inspection.faults));
     const preparation = await this.start({ name, corpus, model, inspection });
     return { ...facts, preparation };
   }
@@ -137,6 +139,11 @@ export class TeacherImportService {
     if (!file) throw new Error(`corpus ${corpus.corpusId} has no vocab.json`);
     return semcom.parseVocabulary((await this.store.get(file.key)).toString('utf8'));
   }
+}
+
+function firstOf(faults: Fault[]): Fault[] {
+  if (faults.length <= MAX_FAULTS) return faults;
+  return [...faults.slice(0, MAX_FAULTS), { path: '', message: `and ${faults.length - MAX_FAULTS} more faults` }];
 }
 
 function requireFiles(
