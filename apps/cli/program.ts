@@ -3,18 +3,10 @@ import { Command, CommanderError, Option } from 'commander';
 import { BUILTIN_CORPORA, BUILTIN_TEACHERS } from '#experiment';
 import { openClient } from './connection.js';
 import type { Context } from './context.js';
+import { addCorpus, showCorpus } from './corpus-add.js';
 import { demo } from './demo.js';
 import { pull } from './pull.js';
-import {
-  addCorpus,
-  cancel,
-  listCorpora,
-  listTeachers,
-  makeBuiltinCorpus,
-  report,
-  status,
-  trainTeacher,
-} from './queries.js';
+import { cancel, listCorpora, listTeachers, makeBuiltinCorpus, report, status, trainTeacher } from './queries.js';
 import { addHyperparameterFlags, addSweepFlags, addTeacherTrainingFlags } from './request-flags.js';
 import { distill, sweep, watchSweep } from './sweep.js';
 import { importTeacher } from './teacher-import.js';
@@ -136,12 +128,17 @@ function addQueryCommands(program: Command, texts: Texts, contextFor: ContextFor
   add(corpus, 'add', texts.helpCorpusAdd)
     .argument('<file>', texts.helpCorpusFile)
     .option('--name <name>', texts.helpCorpusName)
+    .option('--encoding <name>', texts.helpCorpusEncoding)
+    .option('--column <name>', texts.helpCorpusColumn)
     .option('--min-words <n>', texts.fieldMeaning('minWords', ''))
     .option('--max-words <n>', texts.fieldMeaning('maxWords', ''))
     .option('--min-count <n>', texts.fieldMeaning('minCount', ''))
     .option('--top-words <n>', texts.fieldMeaning('topWords', ''))
     .option('--no-wait', texts.helpNoWait)
     .action((file, flags) => addCorpus(contextFor(flags), file, flags));
+  add(corpus, 'show', texts.helpCorpusShow)
+    .argument('<corpus>', texts.helpCorpus)
+    .action((id, flags) => showCorpus(contextFor(flags), id));
   add(corpus, 'builtin', texts.helpCorpusBuiltin(BUILTIN_CORPORA.join(', ')))
     .addArgument(program.createArgument('<name>', BUILTIN_CORPORA.join(' | ')).choices(BUILTIN_CORPORA))
     .action((name, flags) => makeBuiltinCorpus(contextFor(flags), name));

@@ -111,6 +111,13 @@ export const chinese: Texts = {
   corpusReady: (name, id) => `语料 ${name} 已就绪（${id}）`,
   teacherReady: (name, id) => `教师 ${name} 已就绪（${id}）`,
 
+  readingText: (have, total, percent) => `读取 ${have} / ${total}（${percent} %）`,
+  sendingText: (have, total, percent) => `发送 ${have} / ${total}（${percent} %）`,
+  corpusSizes: (p) => `语料 ${p.name}：${p.train + p.test} 句（训练 ${p.train}，测试 ${p.test}），词表 ${p.words}`,
+  corpusText: (p) => `${p.lines} 行中 ${p.inLength} 行长度合适，不同的 ${p.unique} 句，保留 ${p.kept} 句`,
+  corpusLengths: (p) =>
+    `每句词元 ${p.tokensPerSentence.min} 到 ${p.tokensPerSentence.max}，平均 ${p.tokensPerSentence.mean.toFixed(1)}；词表覆盖 ${(100 * p.coverage).toFixed(2)} %；${p.wordsUnseenInTraining} 个词不在训练集中，训练集重复 ${p.repeatedInTraining} 句，测试句中 ${p.testInTraining} 句也在训练集中`,
+  corpusLeak: (count, all) => `${all} 个测试句中有 ${count} 个也在训练集中：其得分会偏高`,
   importRead: (p) =>
     `${p.file}：${p.format}，${p.size}，${p.tensors} 个张量${p.wrapper ? `（位于 ${p.wrapper}）` : ''}`,
   importSizes: (p) =>
@@ -263,8 +270,12 @@ export const chinese: Texts = {
   helpReportFormat: '报告格式',
   helpCorpora: '语料：文本、划分与词表',
   helpCorpusList: '列出语料',
-  helpCorpusAdd: '加入 UTF-8 文本文件，每行一句或一段',
-  helpCorpusFile: '文本文件',
+  helpCorpusAdd: '添加自己的文本（每行一句或一段），或参考实现的词元文件',
+  helpCorpusShow: '语料的规模与统计',
+  helpCorpusFile:
+    '文本（也可为 .gz）、.csv/.tsv/.jsonl 表、.txt 文件夹（Europarl），或与 test_data.pkl、vocab.json 同处的 train_data.pkl',
+  helpCorpusEncoding: 'utf-8、utf-16le、utf-16be 或 latin1（默认：看字节序标记，否则 utf-8）',
+  helpCorpusColumn: '文本所在列的名称或编号（默认：text）',
   helpCorpusName: '语料名称',
   helpCorpusBuiltin: (names) => `生成内置语料：${names}`,
   helpTeachers: '教师：训练好的 DeepSC 模型',

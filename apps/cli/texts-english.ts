@@ -79,6 +79,24 @@ export const english = {
   corpusReady: (name: string, id: string) => `corpus ${name} is ready (${id})`,
   teacherReady: (name: string, id: string) => `teacher ${name} is ready (${id})`,
 
+  // corpora
+  readingText: (have: string, total: string, percent: number) => `reading ${have} of ${total} (${percent} %)`,
+  sendingText: (have: string, total: string, percent: number) => `sending ${have} of ${total} (${percent} %)`,
+  corpusSizes: (p: { name: string; train: number; test: number; words: number }) =>
+    `corpus ${p.name}: ${p.train + p.test} sentences (${p.train} train, ${p.test} test), vocabulary of ${p.words}`,
+  corpusText: (p: { lines: number; inLength: number; unique: number; kept: number }) =>
+    `of ${p.lines} lines ${p.inLength} have the right length, ${p.unique} of them are different, ${p.kept} are kept`,
+  corpusLengths: (p: {
+    tokensPerSentence: { min: number; mean: number; max: number };
+    coverage: number;
+    wordsUnseenInTraining: number;
+    repeatedInTraining: number;
+    testInTraining: number;
+  }) =>
+    `tokens in a sentence ${p.tokensPerSentence.min} to ${p.tokensPerSentence.max}, mean ${p.tokensPerSentence.mean.toFixed(1)}; the vocabulary covers ${(100 * p.coverage).toFixed(2)} % of them; ${p.wordsUnseenInTraining} words stand in test sentences or nowhere, ${p.repeatedInTraining} training sentences are repetitions, ${p.testInTraining} test sentences stand in training too`,
+  corpusLeak: (count: number, all: number) =>
+    `${count} of ${all} test sentences stand in training too: scores on them flatter the model`,
+
   // teacher import
   importRead: (p: { file: string; format: string; size: string; tensors: number; wrapper: string }) =>
     `${p.file}: ${p.format}, ${p.size}, ${p.tensors} tensors${p.wrapper ? ` (under ${p.wrapper})` : ''}`,
@@ -273,8 +291,12 @@ export const english = {
   helpReportFormat: 'format of the report',
   helpCorpora: 'corpora: text, split and vocabulary',
   helpCorpusList: 'list corpora',
-  helpCorpusAdd: 'add a UTF-8 text file, one sentence or paragraph a line',
-  helpCorpusFile: 'the text file',
+  helpCorpusAdd: 'add your own text, a sentence or paragraph a line, or token ids of the reference',
+  helpCorpusShow: 'sizes and statistics of a corpus',
+  helpCorpusFile:
+    'a text (also .gz), a .csv, .tsv or .jsonl table, a folder of .txt files (Europarl), or train_data.pkl beside test_data.pkl and vocab.json',
+  helpCorpusEncoding: 'utf-8, utf-16le, utf-16be or latin1 (default: by the byte order mark, else utf-8)',
+  helpCorpusColumn: 'name or number of the column with the text (default: text)',
   helpCorpusName: 'what the corpus is called',
   helpCorpusBuiltin: (names: string) => `make a built-in corpus: ${names}`,
   helpTeachers: 'teachers: trained DeepSC models',

@@ -24,7 +24,7 @@ import { inWorkFolder } from './work-folder.js';
 import { packageRoot } from './worker-settings.js';
 
 type Outcome = Pick<PreparationResult, 'corpusId' | 'teacherId'>;
-type CorpusJob = Extract<TrainerJob, { kind: 'prepare-corpus' }>;
+type CorpusJob = Extract<TrainerJob, { kind: 'prepare-corpus' | 'import-corpus' }>;
 type CorpusMessage = Extract<TrainerMessage, { type: 'corpus-completed' }>;
 type TeacherMessage = Extract<TrainerMessage, { type: 'teacher-completed' }>;
 
@@ -32,6 +32,7 @@ type TeacherMessage = Extract<TrainerMessage, { type: 'teacher-completed' }>;
 const WORDS: Record<TrainerJob['kind'], string> = {
   bundle: 'training',
   'prepare-corpus': 'reading the text',
+  'import-corpus': 'reading the token ids',
   'train-teacher': 'training the teacher',
   'measure-teacher': 'measuring the teacher',
   'import-teacher': 'measuring the teacher',
@@ -107,10 +108,29 @@ export class PreparationRun {
   ): Promise<CorpusJob> {
     const textFile = join(workFolder, 'text.txt');
     if ('builtin' in request) return this.builtinCorpusJob(request.builtin, request.name, textFile);
+    if ('tokens' in request) return this.tokensJob(request, workFolder);
     const { name, options, text } = request;
     await this.fetchUpload(text, textFile);
     const source = { kind: 'text' as const, sha256: text.sha256, fileName: text.name };
     return { kind: 'prepare-corpus', name, source, options, textFile };
+  }
+
+  private async tokensJob(
+    { name, tokens }: Extract<PreparationRequest, { tokens: object }>,
+    workFolder: string,
+  ): Promise<CorpusJob> {
+    const fetched = async (file: StoredFile, path: string) => {
+      await this.fetchUpload(file, path);
+      return { path, fileName: file.name };
+    };
+    const files = {
+      train: await fetched(tokens.train, join(workFolder, 'train_data.pkl')),
+      test: await fetched(tokens.test, join(workFolder, 'test_data.pkl')),
+      vocabulary: await fetched(tokens.vocabulary, join(workFolder, 'given-vocab.json')),
+    };
+    const given = [tokens.train, tokens.test, tokens.vocabulary];
+    const named = given.map(({ name: fileName, sha256 }) => ({ fileName, sha256 }));
+    return { kind: 'import-corpus', name, source: { kind: 'tokens', files: named }, files };
   }
 
   private async fetchUpload(file: StoredFile, path: string): Promise<void> {
@@ -197,6 +217,7 @@ export class PreparationRun {
     let completed: Message | undefined;
     const onMessage = (message: TrainerMessage) => {
       if (message.type === type) completed = message as Message;
+      if (message.type === 'reading') void this.report(message.fraction, WORDS[job.kind]);
       if (message.type === 'progress') void this.report(message.fraction, WORDS[job.kind]);
     };
     await this.report(0, WORDS[job.kind]);

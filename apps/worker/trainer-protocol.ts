@@ -50,7 +50,20 @@ export type TrainerJob =
       options: CorpusOptions;
       /** UTF-8 text, one sentence or paragraph a line */
       textFile: string;
+    }
+  | {
+      kind: 'import-corpus';
+      name: string;
+      source: Extract<CorpusRecord['source'], { kind: 'tokens' }>;
+      /** train_data.pkl, test_data.pkl and vocab.json of the reference */
+      files: { train: GivenFile; test: GivenFile; vocabulary: GivenFile };
     };
+
+/** A file as its user calls it, and where it lies now. */
+interface GivenFile {
+  path: string;
+  fileName: string;
+}
 
 /** Trainer to worker. Every message counts as a heartbeat. */
 export type TrainerMessage =
@@ -68,6 +81,8 @@ export type TrainerMessage =
       /** Latest loss of each trial (bundle) or of the teacher (key 'teacher'). */
       trainLoss: Record<string, number>;
     }
+  /** A text is being read; of all of it, 0 to 1. */
+  | { type: 'reading'; fraction: number }
   /** `trialId` is 'teacher' when a teacher trains. */
   | { type: 'epoch'; trialId: string; metrics: EpochMetrics }
   /** The files lie in <workFolder>/<trialId>/ and are complete. */

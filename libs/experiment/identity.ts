@@ -33,6 +33,11 @@ export function trialIdOf(spec: TrialSpec): string {
 export function preparationIdOf(request: PreparationRequest): string {
   if ('text' in request) return idOf('preparation', { ...request, text: request.text.sha256 });
   if ('model' in request) return idOf('preparation', { ...request, model: request.model.sha256 });
+  if ('tokens' in request) {
+    const { train, test, vocabulary } = request.tokens;
+    const content = { train: train.sha256, test: test.sha256, vocabulary: vocabulary.sha256 };
+    return idOf('preparation', { ...request, tokens: content });
+  }
   return idOf('preparation', request);
 }
 
@@ -48,7 +53,7 @@ export function teacherIdOf(teacher: { architecture: Architecture; corpusId: str
 }
 
 /** The id of a corpus: its options and the content of its files; not its name. */
-export function corpusIdOf(corpus: { options: CorpusOptions; files: ContentHash[] }): string {
+export function corpusIdOf(corpus: { options?: CorpusOptions | undefined; files: ContentHash[] }): string {
   return idOf('corpus', { options: corpus.options, files: contentOf(corpus.files) });
 }
 

@@ -15,6 +15,7 @@ export {
   type HyperparameterLists,
   HyperparametersRequest,
   parseCorpusRequest,
+  parseCorpusTokens,
   parseCorpusUpload,
   parseDistillationRequest,
   parseSweepRequest,

@@ -39,16 +39,38 @@ export interface CorpusOptions {
   trainShare: number;
 }
 
+/** What a corpus is like, for people to look at before they train on it. */
+export interface CorpusStatistics {
+  /** Of a text: its lines, those of the right length, the different sentences among them, and those kept. */
+  text?: { lines: number; inLength: number; unique: number; kept: number };
+  /** START and END included */
+  tokensPerSentence: { min: number; mean: number; max: number };
+  /** Share of the tokens that the vocabulary knows; the rest are <UNK>. */
+  coverage: number;
+  /** Words of the vocabulary that no training sentence holds. */
+  wordsUnseenInTraining: number;
+  /** Training sentences that stand there more than once, counted without their first. */
+  repeatedInTraining: number;
+  /** Test sentences that training holds too: a score on them says nothing. */
+  testInTraining: number;
+}
+
 export interface CorpusRecord {
   corpusId: string;
   name: string;
-  source: { kind: 'builtin'; builtin: string; version: string } | { kind: 'text'; sha256: string; fileName: string };
-  options: CorpusOptions;
+  source:
+    | { kind: 'builtin'; builtin: string; version: string }
+    | { kind: 'text'; sha256: string; fileName: string }
+    | { kind: 'tokens'; files: { fileName: string; sha256: string }[] };
+  /** Absent when the sentences came as token ids, made elsewhere. */
+  options?: CorpusOptions;
   vocabularySize: number;
   /** Longest sentence in tokens, START and END included. */
   maxTokens: number;
   sentences: { train: number; test: number };
   tokens: { train: number; test: number };
+  /** Absent in records of earlier versions. */
+  statistics?: CorpusStatistics;
   /** vocab.json, train.json, test.json */
   files: StoredFile[];
   createdAt: string;
@@ -287,6 +309,7 @@ export interface SettledRecord {
 export type PreparationRequest =
   | { kind: 'corpus'; name: string; builtin: string }
   | { kind: 'corpus'; name: string; text: StoredFile; options: CorpusOptions }
+  | { kind: 'corpus'; name: string; tokens: { train: StoredFile; test: StoredFile; vocabulary: StoredFile } }
   | { kind: 'teacher'; name: string; builtin: string }
   | { kind: 'teacher'; name: string; corpusId: string; training: TeacherTraining }
   | { kind: 'teacher'; name: string; corpusId: string; model: StoredFile; architecture: Architecture };

@@ -204,3 +204,14 @@ test('forms that lack files, or carry what is not known, are refused with every 
   expect(broken.status).toBe(400);
   expect(broken.body.detail).toContain('the form cannot be read');
 });
+
+test('token ids need all three files and a name', async () => {
+  const form = new FormData();
+  form.set('train', new Blob(['x']), 'train_data.pkl');
+  const encoded = new Response(form);
+  const headers = { 'content-type': encoded.headers.get('content-type') ?? '' };
+  const body = new Uint8Array(await encoded.arrayBuffer());
+  const nameless = await api.request('/v1/corpora', { method: 'POST', body, headers });
+  expect(nameless.status).toBe(400);
+  expect(nameless.body.errors[0].path).toBe('name');
+});

@@ -40,13 +40,22 @@ export const corpusFacts: Record<string, JsonSchema> = {
     oneOf: [
       exactly({ kind: choice('builtin'), builtin: text, version: text }),
       exactly({ kind: choice('text'), sha256: text, fileName: text }),
+      exactly({ kind: choice('tokens'), files: listOf(exactly({ fileName: text, sha256: text })) }),
     ],
   },
-  options: exactly({ minWords: count, maxWords: count, minCount: count, 'topWords?': count, trainShare: number }),
+  'options?': exactly({ minWords: count, maxWords: count, minCount: count, 'topWords?': count, trainShare: number }),
   vocabularySize: count,
   maxTokens: count,
   sentences: exactly({ train: count, test: count }),
   tokens: exactly({ train: count, test: count }),
+  'statistics?': exactly({
+    'text?': exactly({ lines: count, inLength: count, unique: count, kept: count }),
+    tokensPerSentence: exactly({ min: count, mean: number, max: count }),
+    coverage: number,
+    wordsUnseenInTraining: count,
+    repeatedInTraining: count,
+    testInTraining: count,
+  }),
   files: listOf(storedFile),
   createdAt: time,
 };

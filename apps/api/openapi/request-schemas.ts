@@ -3,6 +3,7 @@ import { applyDecorators } from '@nestjs/common';
 import { ApiQuery } from '@nestjs/swagger';
 import {
   BUILTIN_CORPUS_FIELDS,
+  CORPUS_UPLOAD_FIELDS,
   DISTILLATION_FIELDS,
   EVALUATION_FIELDS,
   type Field,
@@ -53,6 +54,15 @@ export const REQUEST_SCHEMAS = {
       }),
     ],
   },
+  CorpusTokensForm: formOf(
+    {
+      train: "The reference's train_data.pkl: a pickled list of lists of token ids",
+      test: "The reference's test_data.pkl",
+      vocabulary: 'The vocab.json they were made with',
+    },
+    ['name', 'train', 'test', 'vocabulary'],
+    { name: CORPUS_UPLOAD_FIELDS.name },
+  ),
   TeacherImportForm: formOf(
     { model: 'The tensors: .pth, .pt, .ckpt or .safetensors', vocabulary: 'The vocab.json it was trained with' },
     ['model'],

@@ -27,6 +27,8 @@ export interface UploadedForm {
 
 const MAX_FIELD_BYTES = 1024;
 const MAX_FIELDS = 100;
+/** Boundaries, headers and text fields beside the files. */
+const FORM_OVERHEAD_BYTES = 1024 * 1024;
 
 /**
  * Receives a multipart/form-data body and hands it to `use`. `limits` names the file parts and how large each may be; every
@@ -37,6 +39,8 @@ export async function receiveForm<T>(
   limits: Record<string, number>,
   use: (form: UploadedForm) => Promise<T>,
 ): Promise<T> {
+  const most = Object.values(limits).reduce((sum, limit) => sum + limit, FORM_OVERHEAD_BYTES);
+  if (Number(request.get('content-length') ?? 0) > most) throw tooLarge(most);
   const folder = await mkdtemp(join(tmpdir(), 'semdistill-upload-'));
   try {
     let form: UploadedForm;

@@ -6,7 +6,7 @@ import { readConfig } from '#config';
 import { type Engine, startEngine } from '#engine';
 import type { TrainerCommand, TrainerJob, TrainerMessage } from '../trainer-protocol.js';
 import { runBundle } from './bundle.js';
-import { prepareCorpus } from './corpus.js';
+import { importCorpus, prepareCorpus } from './corpus.js';
 import { ImpossibleJob, type TrainerPort } from './port.js';
 import { importTeacher, measureShippedTeacher, trainTeacher } from './teacher.js';
 
@@ -35,6 +35,10 @@ async function run(workFolder: string): Promise<void> {
   const job = JSON.parse(await readFile(join(workFolder, 'job.json'), 'utf8')) as TrainerJob;
   if (job.kind === 'prepare-corpus') {
     await prepareCorpus(job, workFolder, port);
+    return;
+  }
+  if (job.kind === 'import-corpus') {
+    await importCorpus(job, workFolder, port);
     return;
   }
   const { backend, threads, requireGpu } = readConfig();
