@@ -10,6 +10,8 @@ import { DistillationsController } from './distillations/distillations.controlle
 import { EventStreamsService } from './events/event-streams.service.js';
 import { EventsService } from './events/events.service.js';
 import { HealthController } from './health/health.controller.js';
+import { ModelsController } from './models/models.controller.js';
+import { ModelsService } from './models/models.service.js';
 import { PreparationsController } from './preparations/preparations.controller.js';
 import { PreparationsService } from './preparations/preparations.service.js';
 import { LiveService } from './records/live.service.js';
@@ -30,6 +32,7 @@ import { WorkersController } from './workers/workers.controller.js';
   controllers: [
     CorporaController,
     TeachersController,
+    ModelsController,
     PreparationsController,
     SweepsController,
     DistillationsController,
@@ -43,6 +46,7 @@ import { WorkersController } from './workers/workers.controller.js';
     CorporaService,
     TeachersService,
     TeacherImportService,
+    ModelsService,
     PreparationsService,
     SweepsService,
     SweepSubmissionService,

@@ -9,6 +9,7 @@ import { pull } from './pull.js';
 import { cancel, listCorpora, listTeachers, makeBuiltinCorpus, report, status, trainTeacher } from './queries.js';
 import { addHyperparameterFlags, addSweepFlags, addTeacherTrainingFlags } from './request-flags.js';
 import { distill, sweep, watchSweep } from './sweep.js';
+import { EXPORT_FORMATS, exportModel } from './teacher-export.js';
 import { importTeacher } from './teacher-import.js';
 import type { Texts } from './texts.js';
 import { up } from './up.js';
@@ -156,6 +157,11 @@ function addQueryCommands(program: Command, texts: Texts, contextFor: ContextFor
     .option('--no-wait', texts.helpNoWait);
   addTeacherTrainingFlags(train, texts);
   train.action((flags) => trainTeacher(contextFor(flags), flags));
+  add(teacher, 'export', texts.helpTeacherExport)
+    .argument('<model>', texts.helpModel)
+    .option(`--format <${EXPORT_FORMATS.join('|')}>`, texts.helpExportFormat, 'pytorch')
+    .option('--to <folder>', texts.helpExportTo)
+    .action((model, flags) => exportModel(contextFor(flags), model, flags));
   add(teacher, 'import', texts.helpTeacherImport)
     .argument('<file>', texts.helpTeacherImportFile)
     .option('--vocab <file>', texts.helpTeacherImportVocab)

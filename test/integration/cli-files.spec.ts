@@ -1,5 +1,6 @@
 // Files in and out as a user moves them: the built command against the real API, a real worker and real trainers.
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -11,6 +12,7 @@ import { readCheckpoint, writePyTorch } from '#checkpoint';
 import type { CorpusRecord } from '#experiment';
 import { startWorker } from '../../apps/worker/start-worker.js';
 import { putTinyCorpus, TINY } from '../support/corpus-records.js';
+import { findPython } from '../support/python.js';
 import { API_KEY, type ApiServer, startTestApi } from './api-server.js';
 
 const MAIN = resolve(import.meta.dirname, '../../dist/apps/cli/main.js');
@@ -118,8 +120,10 @@ test('corpus add: a compressed text, a table and Latin-1 become corpora, with st
   writeFileSync(join(folder, 'latin.txt'), Buffer.from(lines.join('\n').replaceAll('every', 'éverý'), 'latin1'));
   const latin = await run('corpus', 'add', 'latin.txt', '--name', 'latin', '--encoding', 'latin1');
   expect(latin.code).toBe(0);
-  const shown = await run('corpus', 'show', 'latin');
-  expect(shown.out).toContain('corpus latin: 40 sentences');
+  // Without its accents the text is the one above, so the corpus is too.
+  const [packedIs, latinIs] = [await api.get('/v1/corpora/packed'), await api.get('/v1/corpora/latin')];
+  expect(latinIs.body.corpusId).toBe(packedIs.body.corpusId);
+  expect((await run('corpus', 'show', 'latin')).out).toContain('40 sentences (36 train, 4 test)');
   const refused = await run('corpus', 'add', 'latin.txt', '--name', 'latin');
   expect(refused.code).toBe(2);
   expect(refused.err).toMatch(/ {2}- latin\.txt: it is not utf-8; name its encoding with --encoding/);
@@ -156,3 +160,108 @@ test("corpus add: the reference's pickles are checked, kept to the id, and repet
   expect(hostile.code).toBe(1);
   expect(hostile.err).toMatch(/posix.system/);
 });
+
+/** Every module of the reference's DeepSC under its own name, without what it computes. */
+const REFERENCE_CLASS = `
+import hashlib, json, sys
+import torch
+from torch import nn
+class Attention(nn.Module):
+    def __init__(self, d):
+        super().__init__()
+        self.wq, self.wk, self.wv, self.dense = (nn.Linear(d, d) for _ in range(4))
+class FeedForward(nn.Module):
+    def __init__(self, d, dff):
+        super().__init__()
+        self.w_1, self.w_2 = nn.Linear(d, dff), nn.Linear(dff, d)
+class Layer(nn.Module):
+    def __init__(self, d, dff, attentions):
+        super().__init__()
+        for name in attentions: self.add_module(name, Attention(d))
+        self.ffn = FeedForward(d, dff)
+        for i in range(len(attentions) + 1): self.add_module(f'layernorm{i + 1}', nn.LayerNorm(d))
+class Positions(nn.Module):
+    def __init__(self, d, rows):
+        super().__init__()
+        self.register_buffer('pe', torch.zeros(1, rows, d))
+class Side(nn.Module):
+    def __init__(self, kind, layers, words, rows, d, dff, attentions):
+        super().__init__()
+        self.embedding, self.pos_encoding = nn.Embedding(words, d), Positions(d, rows)
+        self.add_module(kind, nn.ModuleList(Layer(d, dff, attentions) for _ in range(layers)))
+class ChannelDecoder(nn.Module):
+    def __init__(self, d):
+        super().__init__()
+        self.linear1, self.linear2, self.linear3 = nn.Linear(16, d), nn.Linear(d, 512), nn.Linear(512, d)
+        self.layernorm = nn.LayerNorm(d)
+class DeepSC(nn.Module):
+    def __init__(self, layers, source, target, source_rows, target_rows, d, heads, dff, dropout):
+        super().__init__()
+        self.encoder = Side('enc_layers', layers, source, source_rows, d, dff, ['mha'])
+        self.channel_encoder = nn.Sequential(nn.Linear(d, 256), nn.ReLU(), nn.Linear(256, 16))
+        self.channel_decoder = ChannelDecoder(d)
+        self.decoder = Side('dec_layers', layers, target, target_rows, d, dff, ['self_mha', 'src_mha'])
+        self.dense = nn.Linear(d, target)
+sys.path.insert(0, sys.argv[1])
+import load_model
+state = load_model.load(DeepSC).state_dict()
+digest = lambda tensor: hashlib.sha256(bytes(tensor.contiguous().view(-1).view(torch.uint8).tolist())).hexdigest()
+print(json.dumps({name: [list(tensor.shape), digest(tensor)] for name, tensor in state.items()}))
+`;
+
+const original = () => readCheckpoint(readFileSync(at('teacher.safetensors'))).tensors;
+
+test('teacher export: the state_dict whole and in order, with what one needs to load it', async () => {
+  for (const [format, ending] of [
+    ['pytorch', 'pth'],
+    ['safetensors', 'safetensors'],
+  ] as const) {
+    const done = await run('teacher', 'export', 'teacher', '--format', format, '--to', `out-${format}`);
+    expect(done.code).toBe(0);
+    const file = readFileSync(join(folder, `out-${format}`, `model.${ending}`));
+    const { tensors } = readCheckpoint(file);
+    expect(tensors.size).toBe(186);
+    for (const [name, { shape, bytes }] of original()) {
+      const found = tensors.get(name);
+      expect(found?.shape, name).toEqual(shape);
+      if (name.endsWith('.pe')) continue;
+      expect(Buffer.from(found?.bytes ?? []).equals(bytes), name).toBe(true);
+    }
+    if (format === 'pytorch') {
+      const student = readCheckpoint(readFileSync(at('student.pth')));
+      expect([...tensors.keys()].slice(0, 4)).toEqual([...student.tensors.keys()].slice(0, 4));
+    }
+    const config = JSON.parse(readFileSync(join(folder, `out-${format}`, 'config.json'), 'utf8'));
+    expect(config).toMatchObject({ layers: 4, d_model: 32, heads: 4, dff: 64, vocabulary_size: 60, positions: 60 });
+    const vocabulary = JSON.parse(readFileSync(join(folder, `out-${format}`, 'vocab.json'), 'utf8'));
+    expect(vocabulary).toEqual(JSON.parse(readFileSync(at('vocab.json'), 'utf8')));
+  }
+  const unknown = await run('teacher', 'export', 'nobody');
+  expect(unknown).toMatchObject({ code: 2 });
+  expect(unknown.err).toContain('There is no teacher "nobody"');
+});
+
+const python = findPython('torch');
+const pythonWithSafetensors = findPython('torch, safetensors.torch');
+const skipped = (program: string | undefined, what: string) => (program ? '' : ` (skipped: no Python with ${what})`);
+
+function expectLoaded(program: string, format: string): void {
+  const out = execFileSync(program, ['-c', REFERENCE_CLASS, join(folder, `out-${format}`)], { encoding: 'utf8' });
+  const state = JSON.parse(out) as Record<string, [number[], string]>;
+  expect(Object.keys(state)).toHaveLength(186);
+  for (const [name, { shape, bytes }] of original()) {
+    const sha256 = createHash('sha256').update(bytes).digest('hex');
+    expect(state[name]?.[0], name).toEqual(shape);
+    if (!name.endsWith('.pe')) expect(state[name]?.[1], name).toBe(sha256);
+  }
+}
+
+test.skipIf(!python)(
+  `teacher export: the loader fills the reference's modules strictly from the .pth${skipped(python, 'torch')}`,
+  () => expectLoaded(python as string, 'pytorch'),
+);
+
+test.skipIf(!pythonWithSafetensors)(
+  `teacher export: and from safetensors${skipped(pythonWithSafetensors, 'torch and safetensors')}`,
+  () => expectLoaded(pythonWithSafetensors as string, 'safetensors'),
+);

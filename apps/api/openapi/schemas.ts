@@ -88,6 +88,13 @@ const ANSWER_SCHEMAS = {
     inspection: ref('ModelInspection'),
     'preparation?': ref('Preparation'),
   }),
+  ModelDescription: exactly({
+    label: text,
+    corpusId: id,
+    architecture: ref('Architecture'),
+    sha256: text,
+    vocabulary: exactly({ token_to_idx: { type: 'object', additionalProperties: count } }),
+  }),
   TeacherPage: pageOf('TeacherListItem'),
   TeacherOrPreparation: oneOf('Teacher', 'Preparation'),
   Artifact: exactly({ name: text, size: count, sha256: text, contentType: text }),

@@ -2,6 +2,7 @@
 // position tables, its heads, and every reason why it cannot be a teacher. Only bytes are looked at; no TensorFlow here.
 import { type Checkpoint, CheckpointError, readCheckpoint, toFloat32, withoutPrefix } from '#checkpoint';
 import { type Fault, InvalidRequest, type ModelInspection } from '#experiment';
+import { positionAt } from '../models/position-table.js';
 import type { UploadedFile } from '../requests/uploaded-files.js';
 
 type Semcom = typeof import('#semcom');
@@ -133,9 +134,7 @@ function positionNotes(
     const width = table.shape.at(-1) ?? 0;
     const values = toFloat32(table);
     for (let i = 0; i < Math.min(values.length, ROWS_COMPARED * width); i++) {
-      const column = i % width;
-      const angle = Math.floor(i / width) * Math.exp((-(column - (column % 2)) * Math.log(10_000)) / width);
-      const expected = column % 2 === 0 ? Math.sin(angle) : Math.cos(angle);
+      const expected = positionAt(Math.floor(i / width), i % width, width);
       if (Math.abs((values[i] as number) - expected) <= POSITION_TOLERANCE) continue;
       notes.push(
         `${name} is not the sinusoid of the reference (row ${Math.floor(i / width)}); it is recomputed, so the model may behave otherwise here.`,
