@@ -10,6 +10,8 @@ import { DistillationsController } from './distillations/distillations.controlle
 import { EventStreamsService } from './events/event-streams.service.js';
 import { EventsService } from './events/events.service.js';
 import { HealthController } from './health/health.controller.js';
+import { HybridsController } from './hybrids/hybrids.controller.js';
+import { HybridsService } from './hybrids/hybrids.service.js';
 import { ModelsController } from './models/models.controller.js';
 import { ModelsService } from './models/models.service.js';
 import { PreparationsController } from './preparations/preparations.controller.js';
@@ -33,6 +35,7 @@ import { WorkersController } from './workers/workers.controller.js';
     CorporaController,
     TeachersController,
     ModelsController,
+    HybridsController,
     PreparationsController,
     SweepsController,
     DistillationsController,
@@ -47,6 +50,7 @@ import { WorkersController } from './workers/workers.controller.js';
     TeachersService,
     TeacherImportService,
     ModelsService,
+    HybridsService,
     PreparationsService,
     SweepsService,
     SweepSubmissionService,

@@ -5,6 +5,7 @@ import { openClient } from './connection.js';
 import type { Context } from './context.js';
 import { addCorpus, showCorpus } from './corpus-add.js';
 import { demo } from './demo.js';
+import { hybrid } from './hybrid.js';
 import { pull } from './pull.js';
 import { cancel, listCorpora, listTeachers, makeBuiltinCorpus, report, status, trainTeacher } from './queries.js';
 import { addHyperparameterFlags, addSweepFlags, addTeacherTrainingFlags } from './request-flags.js';
@@ -94,6 +95,13 @@ function addTrainingCommands(program: Command, texts: Texts, contextFor: Context
     .option('--no-wait', texts.helpNoWait);
   addHyperparameterFlags(distillCommand, texts, false);
   distillCommand.action((flags) => distill(contextFor(flags), flags));
+
+  add(program, 'hybrid', texts.helpHybrid)
+    .option('--transmitter <model>', texts.helpTransmitter)
+    .option('--receiver <model>', texts.helpReceiver)
+    .option('--name <name>', texts.helpHybridName)
+    .option('--no-wait', texts.helpNoWait)
+    .action((flags) => hybrid(contextFor(flags), flags));
 
   add(program, 'watch', texts.helpWatch)
     .argument('<sweep>', texts.helpSweepId)

@@ -114,12 +114,16 @@ function inspectionLines({ texts }: Context, inspection: ModelInspection): strin
 }
 
 /** BLEU over SNR, and what it says against the teacher. */
-export function sayScores({ texts, terminal }: Context, teacher: TeacherRecord): void {
+function sayScores({ texts, terminal }: Context, teacher: TeacherRecord): void {
   const { scores, name, teacherId, warnings = [] } = teacher;
-  const table = plainTable(['SNR (dB)', ...scores.snrDb.map(String)]);
-  table.push(['BLEU-1', ...scores.bleu1.map((score) => score.toFixed(4))]);
-  table.push(['BLEU-4', ...scores.bleu4.map((score) => score.toFixed(4))]);
-  terminal.print(table.toString());
+  terminal.print(scoreTable(scores));
   for (const { message } of warnings) terminal.say(texts.warning(message));
   terminal.say(texts.teacherReady(name, teacherId));
+}
+
+export function scoreTable({ snrDb, bleu1, bleu4 }: TeacherRecord['scores']): string {
+  const table = plainTable(['SNR (dB)', ...snrDb.map(String)]);
+  table.push(['BLEU-1', ...bleu1.map((score) => score.toFixed(4))]);
+  table.push(['BLEU-4', ...bleu4.map((score) => score.toFixed(4))]);
+  return table.toString();
 }

@@ -48,7 +48,7 @@ const FIELDS_ZH: Record<string, string> = {
   minCount: '出现次数更少的词视为未知词（1）',
   topWords: '只保留完全由这么多最常见词组成的句子',
 };
-const KIND_ZH: Record<Kind, string> = { corpus: '语料', teacher: '教师' };
+const KIND_ZH: Record<Kind, string> = { corpus: '语料', teacher: '教师', hybrid: '混合模型' };
 
 export const chinese: Texts = {
   language: 'zh',
@@ -125,6 +125,7 @@ export const chinese: Texts = {
   importMissing: (count, names) => `缺少（${count}）：${names}`,
   importExtra: (count, names) => `多余（${count}）：${names}`,
   importMismatched: (count, names) => `形状不符（${count}）：${names}`,
+  hybridReady: (transmitter, receiver, id) => `混合模型已就绪：发射端 ${transmitter}，接收端 ${receiver}（${id}）`,
   exported: (model, files, folder) => `${model}：${files}，位于 ${folder}`,
   importUnfit: '此文件不能作为教师：',
   importWouldFit: (name) => `文件可用；未保存任何内容（去掉 --dry-run 即成为教师 ${name}）`,
@@ -282,6 +283,10 @@ export const chinese: Texts = {
   helpTeachers: '教师：训练好的 DeepSC 模型',
   helpTeacherList: '列出教师',
   helpTeacherTrain: '训练教师，或生成内置教师',
+  helpHybrid: '把一个模型的发射端与另一个的接收端组合并评分',
+  helpTransmitter: '发送的模型：教师名称或 id，或 试验/文件',
+  helpReceiver: '接收的模型：教师名称或 id，或 试验/文件',
+  helpHybridName: '混合模型的名称',
   helpTeacherExport: '写出供 PyTorch 代码使用的模型，附 config.json、vocab.json 与加载脚本',
   helpModel: '教师名称或 id，或 试验/文件，例如 TRIAL/best_student_model',
   helpExportFormat: '文件格式',

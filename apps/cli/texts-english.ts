@@ -1,6 +1,6 @@
 // The words of the command line in English; their keys and parameters are the pattern of every other language.
 
-export type Kind = 'corpus' | 'teacher';
+export type Kind = 'corpus' | 'teacher' | 'hybrid';
 
 export const english = {
   language: 'en' as 'en' | 'zh',
@@ -114,6 +114,8 @@ export const english = {
   importMissing: (count: number, names: string) => `missing (${count}): ${names}`,
   importExtra: (count: number, names: string) => `extra (${count}): ${names}`,
   importMismatched: (count: number, names: string) => `of another shape (${count}): ${names}`,
+  hybridReady: (transmitter: string, receiver: string, id: string) =>
+    `hybrid of ${transmitter} (transmitter) and ${receiver} (receiver) is ready (${id})`,
   exported: (model: string, files: string, folder: string) => `${model}: ${files} in ${folder}`,
   importUnfit: 'this file cannot be a teacher:',
   importWouldFit: (name: string) => `it fits; nothing was kept (without --dry-run it becomes the teacher ${name})`,
@@ -303,6 +305,10 @@ export const english = {
   helpTeachers: 'teachers: trained DeepSC models',
   helpTeacherList: 'list teachers',
   helpTeacherTrain: 'train a teacher, or make the built-in one',
+  helpHybrid: "join one model's transmitter with another's receiver, and score the pair",
+  helpTransmitter: 'the model that sends: name or id of a teacher, or TRIAL/FILE',
+  helpReceiver: 'the model that receives: name or id of a teacher, or TRIAL/FILE',
+  helpHybridName: 'what the hybrid is called',
   helpTeacherExport: 'write a model for PyTorch code, with config.json, vocab.json and a loader',
   helpModel: 'name or id of a teacher, or TRIAL/FILE, e.g. TRIAL/best_student_model',
   helpExportFormat: 'file format',

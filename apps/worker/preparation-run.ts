@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import {
   type CorpusRecord,
   corpusIdOf,
+  type HybridRecord,
+  type HybridSide,
   Impossible,
   type PreparationRecord,
   type PreparationRequest,
@@ -23,9 +25,10 @@ import type { TrainerJob, TrainerMessage } from './trainer-protocol.js';
 import { inWorkFolder } from './work-folder.js';
 import { packageRoot } from './worker-settings.js';
 
-type Outcome = Pick<PreparationResult, 'corpusId' | 'teacherId'>;
+type Outcome = Pick<PreparationResult, 'corpusId' | 'teacherId' | 'hybridId'>;
 type CorpusJob = Extract<TrainerJob, { kind: 'prepare-corpus' | 'import-corpus' }>;
 type CorpusMessage = Extract<TrainerMessage, { type: 'corpus-completed' }>;
+type HybridMessage = Extract<TrainerMessage, { type: 'hybrid-completed' }>;
 type TeacherMessage = Extract<TrainerMessage, { type: 'teacher-completed' }>;
 
 /** What one kind of request does, said while it is done. */
@@ -36,6 +39,7 @@ const WORDS: Record<TrainerJob['kind'], string> = {
   'train-teacher': 'training the teacher',
   'measure-teacher': 'measuring the teacher',
   'import-teacher': 'measuring the teacher',
+  'score-hybrid': 'scoring the hybrid',
 };
 const REPORT_MS = 1_000;
 
@@ -81,6 +85,7 @@ export class PreparationRun {
     if ('builtin' in request) return this.makeBuiltinTeacher(request, workFolder);
     const corpus = await this.corpusRecord(request.corpusId);
     const corpusFolder = await this.tools.cache.corpusFolder(corpus);
+    if (request.kind === 'hybrid') return this.makeHybrid(request, corpus, workFolder);
     const { name } = request;
     if ('training' in request) {
       const { training } = request;
@@ -137,8 +142,7 @@ export class PreparationRun {
     try {
       await this.tools.store.getToFile(file.key, path);
     } catch (error) {
-      if (error instanceof ObjectNotFound)
-        throw new Impossible(`The uploaded file '${file.name}' is no longer stored.`);
+      if (error instanceof ObjectNotFound) throw new Impossible(`The file '${file.name}' is no longer stored.`);
       throw error;
     }
   }
@@ -208,8 +212,46 @@ export class PreparationRun {
     });
   }
 
+  private async makeHybrid(
+    request: Extract<PreparationRequest, { kind: 'hybrid' }>,
+    corpus: CorpusRecord,
+    workFolder: string,
+  ): Promise<Outcome> {
+    const { store, cache } = this.tools;
+    const fetched = async ({ file, architecture }: HybridSide, path: string) => {
+      await this.fetchUpload(file, path);
+      return { path, architecture };
+    };
+    const job: TrainerJob = {
+      kind: 'score-hybrid',
+      transmitter: await fetched(request.transmitter, join(workFolder, 'transmitter.safetensors')),
+      receiver: await fetched(request.receiver, join(workFolder, 'receiver.safetensors')),
+      corpus,
+      corpusFolder: await cache.corpusFolder(corpus),
+    };
+    const { hybrid, files } = await this.train<HybridMessage>(job, workFolder, 'hybrid-completed');
+    const hashed = await hashFiles(join(workFolder, 'hybrid'), files);
+    const hybridId = this.job.preparationId;
+    const from = ({ label, file }: HybridSide) => ({ label, sha256: file.sha256 });
+    return patiently(this.tools, this.context, async () => {
+      const record: HybridRecord = {
+        ...hybrid,
+        hybridId,
+        name: request.name,
+        transmitter: from(request.transmitter),
+        receiver: from(request.receiver),
+        corpusId: corpus.corpusId,
+        warnings: [...request.warnings, ...hybrid.warnings],
+        files: await uploadFiles(store, hashed, (file) => keys.hybridFile(hybridId, file)),
+        createdAt: new Date().toISOString(),
+      };
+      await putJsonIfAbsent(store, keys.hybrid(hybridId), record);
+      return { hybridId };
+    });
+  }
+
   /** Runs one trainer and gives its completion message. Throws Impossible with the trainer's sentence. */
-  private async train<Message extends CorpusMessage | TeacherMessage>(
+  private async train<Message extends CorpusMessage | TeacherMessage | HybridMessage>(
     job: TrainerJob,
     workFolder: string,
     type: Message['type'],

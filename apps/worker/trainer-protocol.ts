@@ -5,6 +5,7 @@ import type {
   CorpusOptions,
   CorpusRecord,
   EpochMetrics,
+  HybridRecord,
   Numerics,
   TeacherRecord,
   TeacherTraining,
@@ -44,6 +45,13 @@ export type TrainerJob =
       corpusFolder: string;
     }
   | {
+      kind: 'score-hybrid';
+      transmitter: GivenModel;
+      receiver: GivenModel;
+      corpus: CorpusRecord;
+      corpusFolder: string;
+    }
+  | {
       kind: 'prepare-corpus';
       name: string;
       source: CorpusRecord['source'];
@@ -58,6 +66,12 @@ export type TrainerJob =
       /** train_data.pkl, test_data.pkl and vocab.json of the reference */
       files: { train: GivenFile; test: GivenFile; vocabulary: GivenFile };
     };
+
+/** One side of a hybrid: the model it is taken from. */
+interface GivenModel {
+  path: string;
+  architecture: Architecture;
+}
 
 /** A file as its user calls it, and where it lies now. */
 interface GivenFile {
@@ -92,6 +106,12 @@ export type TrainerMessage =
   | {
       type: 'teacher-completed';
       teacher: Omit<TeacherRecord, 'teacherId' | 'files' | 'createdAt'>;
+      files: { name: string; contentType: string }[];
+    }
+  /** Files in <workFolder>/hybrid/; the warnings are those of its score. */
+  | {
+      type: 'hybrid-completed';
+      hybrid: Pick<HybridRecord, 'architecture' | 'scores' | 'parameters' | 'numerics' | 'warnings'>;
       files: { name: string; contentType: string }[];
     }
   /** Files in <workFolder>/corpus/. */

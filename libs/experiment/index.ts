@@ -1,6 +1,7 @@
 // WHAT is asked and answered: requests, plans, ids, warnings, statistics, reports. Pure; knows no queue, store or tensor.
 export * from './errors.js';
 export * from './fields.js';
+export * from './hybrid.js';
 export * from './identity.js';
 export * from './live.js';
 export * from './parameters.js';

@@ -145,6 +145,24 @@ export interface TeacherRecord {
   createdAt: string;
 }
 
+/** Two stored models joined; its id is that of the preparation that made it. */
+export interface HybridRecord {
+  hybridId: string;
+  name: string;
+  /** Where each side comes from: the label and the content of that model. */
+  transmitter: { label: string; sha256: string };
+  receiver: { label: string; sha256: string };
+  architecture: Architecture;
+  corpusId: string;
+  parameters: ParameterCounts;
+  scores: TeacherRecord['scores'];
+  warnings: Warning[];
+  /** hybrid_model.safetensors */
+  files: StoredFile[];
+  numerics: Numerics;
+  createdAt: string;
+}
+
 export interface ParameterCounts {
   total: number;
   /** without embeddings and output layer */
@@ -312,7 +330,22 @@ export type PreparationRequest =
   | { kind: 'corpus'; name: string; tokens: { train: StoredFile; test: StoredFile; vocabulary: StoredFile } }
   | { kind: 'teacher'; name: string; builtin: string }
   | { kind: 'teacher'; name: string; corpusId: string; training: TeacherTraining }
-  | { kind: 'teacher'; name: string; corpusId: string; model: StoredFile; architecture: Architecture };
+  | { kind: 'teacher'; name: string; corpusId: string; model: StoredFile; architecture: Architecture }
+  | {
+      kind: 'hybrid';
+      name: string;
+      corpusId: string;
+      transmitter: HybridSide;
+      receiver: HybridSide;
+      /** What spoke against the pair when it was asked for. */
+      warnings: Warning[];
+    };
+
+export interface HybridSide {
+  label: string;
+  file: StoredFile;
+  architecture: Architecture;
+}
 
 export interface PreparationRecord {
   preparationId: string;
@@ -327,5 +360,6 @@ export interface PreparationResult {
   failure?: { reason: string };
   corpusId?: string;
   teacherId?: string;
+  hybridId?: string;
   finishedAt: string;
 }

@@ -8,10 +8,12 @@ import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import type { INestApplicationContext } from '@nestjs/common';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { readCheckpoint, writePyTorch } from '#checkpoint';
-import type { CorpusRecord } from '#experiment';
+import { readCheckpoint, writePyTorch, writeSafetensors } from '#checkpoint';
+import type { CorpusRecord, HybridRecord, TeacherRecord, TrialResult, TrialSpec } from '#experiment';
+import { getJson, keys, putJson } from '#storage';
 import { startWorker } from '../../apps/worker/start-worker.js';
 import { putTinyCorpus, TINY } from '../support/corpus-records.js';
+import { putResult, specOf } from '../support/fleet-records.js';
 import { findPython } from '../support/python.js';
 import { API_KEY, type ApiServer, startTestApi } from './api-server.js';
 
@@ -265,3 +267,71 @@ test.skipIf(!pythonWithSafetensors)(
   `teacher export: and from safetensors${skipped(pythonWithSafetensors, 'torch and safetensors')}`,
   () => expectLoaded(pythonWithSafetensors as string, 'safetensors'),
 );
+
+/** A trial whose student learned its receiver behind this teacher, with the teacher's own weights as its model. */
+async function putTrial(teacher: TeacherRecord, trialId: string, freezeKeptSide: boolean): Promise<void> {
+  const spec: TrialSpec = { ...specOf(4, 1), teacherId: teacher.teacherId, corpusId: corpus.corpusId };
+  Object.assign(spec.hyperparameters, { distillPart: 'decoder', freezeKeptSide });
+  const architecture = JSON.stringify(teacher.architecture);
+  // Another file than the teacher's: this one says so in its metadata.
+  const tensors = [...original().values()].filter(({ name }) => !name.endsWith('.pe'));
+  const bytes = writeSafetensors(tensors, { architecture, trial: trialId });
+  const key = keys.trialArtifact(trialId, '1-00000000', 'final_student_model.safetensors');
+  const { size, sha256 } = await api.store.put(key, bytes);
+  const file = { name: 'final_student_model.safetensors', key, size, sha256, contentType: 'application/octet-stream' };
+  await putJson(api.store, keys.trial(trialId), { trialId, spec, createdAt: '2026-01-02T03:04:05.000Z' });
+  await putResult(api.store, trialId, spec);
+  const result = await getJson<TrialResult>(api.store, keys.trialResult(trialId));
+  await putJson(api.store, keys.trialResult(trialId), { ...result, artifacts: [file] });
+}
+
+test('hybrid: any two models of one vocabulary and width are scored; a pair that never met is called broken', async () => {
+  const teacher = (await api.get('/v1/teachers/teacher')).body as TeacherRecord;
+  const broken = await run('hybrid', '--transmitter', 'teacher', '--receiver', 'raw', '--json');
+  expect(broken.code).toBe(0);
+  const record = JSON.parse(broken.out) as HybridRecord;
+  expect(record.warnings.map(({ code }) => code)).toEqual(['unfrozen-pair', 'broken-link']);
+  expect(record.architecture).toMatchObject({ encoderLayers: 4, decoderLayers: 2 });
+  expect((await api.get(`/v1/hybrids/${record.hybridId}`)).body).toEqual(record);
+  const file = record.files.find(({ name }) => name === 'hybrid_model.safetensors');
+  const { tensors } = readCheckpoint(await api.store.get(file?.key ?? ''));
+  const sent = 'encoder.enc_layers.3.mha.wq.weight';
+  expect(tensors.get(sent)?.bytes).toEqual(original().get(sent)?.bytes);
+  const heard = readCheckpoint(readFileSync(at('student.pth'))).tensors.get('dense.weight');
+  expect(Buffer.from(tensors.get('dense.weight')?.bytes ?? []).equals(heard?.bytes ?? Buffer.alloc(0))).toBe(true);
+
+  await putTrial(teacher, 'frozen', true);
+  const frozen = await run('hybrid', '--transmitter', 'teacher', '--receiver', 'frozen/final_student_model');
+  expect(frozen.code).toBe(0);
+  expect(frozen.err).not.toContain('warning');
+  // The same weights on both sides: it scores what the teacher does.
+  for (const score of teacher.scores.bleu1) expect(frozen.out).toContain(score.toFixed(4));
+
+  await putTrial(teacher, 'unfrozen', false);
+  const unfrozen = await run('hybrid', '--transmitter', 'teacher', '--receiver', 'unfrozen', '--no-wait');
+  expect(unfrozen).toMatchObject({ code: 0 });
+  expect(unfrozen.err).toMatch(/warning: .* an unfrozen pair is a broken link/);
+});
+
+test('hybrid: what does not fit, or is not there, is said before anything is started', async () => {
+  const preparations = async () => (await api.stored()).filter((key) => key.endsWith('/preparation.json'));
+  const before = await preparations();
+  const nobody = await run('hybrid', '--transmitter', 'nobody', '--receiver', 'teacher');
+  expect(nobody).toMatchObject({ code: 2, out: '' });
+  expect(nobody.err).toContain('There is no teacher "nobody"');
+  const noFile = await run('hybrid', '--transmitter', 'frozen/best_student_model', '--receiver', 'teacher');
+  expect(noFile.err).toContain('has no model "best_student_model"; it has: final_student_model');
+  const none = await run('hybrid');
+  expect(none.code).toBe(2);
+  expect(none.err).toMatch(/--transmitter: is required[\s\S]*--receiver: is required/);
+
+  const teacher = (await api.get('/v1/teachers/teacher')).body as TeacherRecord;
+  const architecture = { ...teacher.architecture, dModel: 64, heads: 8 };
+  const wider: TeacherRecord = { ...teacher, teacherId: 'wider', name: 'wider', architecture };
+  await putJson(api.store, keys.teacher('wider'), wider);
+  const unfit = await run('hybrid', '--transmitter', 'teacher', '--receiver', 'wider');
+  expect(unfit.code).toBe(2);
+  expect(unfit.err).toContain('receiver: wider has 64 as width, teacher has 32: one model cannot hold both sides');
+  expect(unfit.err).toContain('receiver: wider has 8 attention heads, teacher has 4');
+  expect(await preparations()).toEqual(before);
+});

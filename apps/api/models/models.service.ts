@@ -18,6 +18,10 @@ export interface StoredModel {
   corpusId: string;
   architecture: Architecture;
   file: StoredFile;
+  /** Of a teacher. */
+  teacherId?: string;
+  /** Of a trial's student: from whom it learned, and how. */
+  learned?: { teacherId: string; distillPart: string; freezeKeptSide: boolean };
 }
 
 /** Metadata of a model file of ours; only the front of the file is read. */
@@ -41,7 +45,7 @@ export class ModelsService {
     const { architecture, corpusId } = teacher;
     const file = teacher.files.find((one) => one.name === 'model.safetensors');
     if (!file) throw new NotFound(`Teacher ${JSON.stringify(teacher.name)} has no model.safetensors.`);
-    return { label: teacher.name, corpusId, architecture, file };
+    return { label: teacher.name, corpusId, architecture, file, teacherId: teacher.teacherId };
   }
 
   private async modelOfTrial(trialId: string, name: string): Promise<StoredModel> {
@@ -54,7 +58,10 @@ export class ModelsService {
       throw new NotFound(`Trial ${trialId} has no model ${JSON.stringify(name)}; it has: ${names}.`);
     }
     const label = `${trialId.slice(0, 12)}/${file.name.replace(/\.safetensors$/, '')}`;
-    return { label, corpusId: trial.spec.corpusId, architecture: await this.architectureOf(file), file };
+    const { teacherId, corpusId, hyperparameters } = trial.spec;
+    const { distillPart, freezeKeptSide } = hyperparameters;
+    const learned = { teacherId, distillPart, freezeKeptSide };
+    return { label, corpusId, architecture: await this.architectureOf(file), file, learned };
   }
 
   /** As the file's own header says. */

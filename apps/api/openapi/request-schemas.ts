@@ -7,6 +7,7 @@ import {
   DISTILLATION_FIELDS,
   EVALUATION_FIELDS,
   type Field,
+  HYBRID_FIELDS,
   HYPERPARAMETER_FIELDS,
   SWEEP_FIELDS,
   TEACHER_FIELDS,
@@ -63,6 +64,7 @@ export const REQUEST_SCHEMAS = {
     ['name', 'train', 'test', 'vocabulary'],
     { name: CORPUS_UPLOAD_FIELDS.name },
   ),
+  HybridRequest: objectOf(HYBRID_FIELDS),
   TeacherImportForm: formOf(
     { model: 'The tensors: .pth, .pt, .ckpt or .safetensors', vocabulary: 'The vocab.json it was trained with' },
     ['model'],

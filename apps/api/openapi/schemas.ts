@@ -26,12 +26,13 @@ const pageOf = (name: string) => exactly({ items: listOf(ref(name)), 'nextCursor
 
 const preparationFacts: Record<string, JsonSchema> = {
   preparationId: id,
-  kind: choice('corpus', 'teacher'),
+  kind: choice('corpus', 'teacher', 'hybrid'),
   name: text,
   'progress?': exactly({ fraction: { type: 'number', minimum: 0, maximum: 1 }, message: text }),
   'failure?': exactly({ reason: text }),
   'corpusId?': id,
   'teacherId?': id,
+  'hybridId?': id,
   createdAt: time,
   'finishedAt?': time,
 };
@@ -88,6 +89,7 @@ const ANSWER_SCHEMAS = {
     inspection: ref('ModelInspection'),
     'preparation?': ref('Preparation'),
   }),
+  HybridSubmission: exactly({ preparation: ref('Preparation'), warnings }),
   ModelDescription: exactly({
     label: text,
     corpusId: id,

@@ -7,6 +7,7 @@ import { type Engine, startEngine } from '#engine';
 import type { TrainerCommand, TrainerJob, TrainerMessage } from '../trainer-protocol.js';
 import { runBundle } from './bundle.js';
 import { importCorpus, prepareCorpus } from './corpus.js';
+import { scoreHybrid } from './hybrid.js';
 import { ImpossibleJob, type TrainerPort } from './port.js';
 import { importTeacher, measureShippedTeacher, trainTeacher } from './teacher.js';
 
@@ -52,6 +53,8 @@ async function run(workFolder: string): Promise<void> {
       return trainTeacher(job, engine, workFolder, port);
     case 'measure-teacher':
       return measureShippedTeacher(job, engine, workFolder, port);
+    case 'score-hybrid':
+      return scoreHybrid(job, engine, workFolder, port);
     case 'import-teacher':
       return importTeacher(job, engine, workFolder, port);
   }

@@ -84,17 +84,14 @@ export async function trainTeacher(
       `The teacher's loss became NaN at step ${trained.step}: lower the learning rate (${training.learningRate}).`,
     );
   const origin = { kind: 'trained' as const, training };
-  const measured = await measure(
-    { shape, arrays: best },
-    { name: job.name, corpus, data, origin, engine, port, ...training },
-  );
+  const measured = await measure({ shape, arrays: best }, { corpus, data, engine, port, ...training });
   const folder = await makeFolder(workFolder, 'teacher');
   await writeModel(
     join(folder, 'model.safetensors'),
     { shape, arrays: best },
     { corpusId: corpus.corpusId, role: 'teacher' },
   );
-  sendTeacher(measured, port);
+  sendTeacher({ name: job.name, origin, ...measured }, port);
 }
 
 /** The teacher that comes with semdistill: its file is checked against the corpus, then measured as any other. */
@@ -108,10 +105,8 @@ export async function measureShippedTeacher(
   const model = await readShipped(job.teacherFile, job.corpus);
   const origin = { kind: 'builtin' as const, builtin: job.builtin };
   const measured = await measure(model, {
-    name: job.name,
     corpus: job.corpus,
     data,
-    origin,
     engine,
     port,
     channel: 'awgn',
@@ -119,7 +114,7 @@ export async function measureShippedTeacher(
   });
   const folder = await makeFolder(workFolder, 'teacher');
   await copyFile(job.teacherFile, join(folder, 'model.safetensors'));
-  sendTeacher(measured, port);
+  sendTeacher({ name: job.name, origin, ...measured }, port);
 }
 
 /** A teacher that was trained elsewhere, in PyTorch or here: read, measured as any other, kept as safetensors. */
@@ -132,8 +127,8 @@ export async function importTeacher(
   const { name, corpus, origin } = job;
   const data = await readCorpus(job.corpusFolder);
   const model = await readForeign(job.modelFile, job.architecture);
-  const about = { name, corpus, data, origin, engine, port, channel: 'awgn', channelProfile: 'exact' } as const;
-  const measured = await measure(model, about);
+  const about = { corpus, data, engine, port, channel: 'awgn', channelProfile: 'exact' } as const;
+  const measured = { name, origin, ...(await measure(model, about)) };
   const warnings = scoreWarnings(measured.scores);
   const folder = await makeFolder(workFolder, 'teacher');
   await writeModel(join(folder, 'model.safetensors'), model, { corpusId: corpus.corpusId, role: 'teacher' });
@@ -172,9 +167,10 @@ async function readShipped(file: string, corpus: CorpusRecord): Promise<Model> {
   }
 }
 
-async function measure(
+/** BLEU over SNR of a model on the first test sentences, and what it is. */
+export async function measure(
   model: Model,
-  about: Pick<Measured, 'name' | 'origin'> & {
+  about: {
     corpus: CorpusRecord;
     data: CorpusData;
     engine: Engine;
@@ -182,7 +178,7 @@ async function measure(
     channel: Measured['scores']['channel'];
     channelProfile: Measured['scores']['channelProfile'];
   },
-): Promise<Measured> {
+): Promise<Pick<Measured, 'architecture' | 'corpusId' | 'parameters' | 'scores' | 'numerics'>> {
   const { data, corpus, channel, channelProfile } = about;
   const { evaluation } = splitTest(data.test, MEASURED_SENTENCES);
   const weights = weightsFromArrays(model.shape, model.arrays);
@@ -202,10 +198,8 @@ async function measure(
   disposeWeights(weights);
   if (!curve) throw new Error('nothing was measured');
   return {
-    name: about.name,
     architecture: model.shape,
     corpusId: corpus.corpusId,
-    origin: about.origin,
     parameters: countParameters(model.shape),
     scores: { ...curve, channel, channelProfile, sentences: evaluation.length },
     numerics: about.engine.numerics,
