@@ -116,6 +116,7 @@ function addQueryCommands(program: Command, texts: Texts, contextFor: ContextFor
     .argument('<sweep-or-trial>', texts.helpPullId)
     .option('--to <folder>', texts.helpPullTo)
     .option('--only <names>', texts.helpPullOnly)
+    .option(`--format <${EXPORT_FORMATS.join('|')}>`, texts.helpPullFormat)
     .action((id, flags) => pull(contextFor(flags), id, flags));
   add(program, 'status', texts.helpStatus)
     .argument('[sweep]', texts.helpSweepId)

@@ -265,6 +265,7 @@ export const chinese: Texts = {
   helpPull: '下载扫描或试验的文件，核对 SHA-256，可续传',
   helpPullId: '扫描或试验的标识',
   helpPullTo: '文件夹（默认：按标识命名）',
+  helpPullFormat: '另外为 PyTorch 代码写出每个模型，各在自己的文件夹',
   helpPullOnly: '只下载这些文件，如 best_student_model,hybrid_model',
   helpStatus: '工作进程与扫描，或某一扫描',
   helpCancel: '取消扫描',

@@ -287,6 +287,7 @@ export const english = {
   helpPull: 'fetch the files of a sweep or trial, SHA-256 verified; goes on where it stopped',
   helpPullId: 'id of a sweep or a trial',
   helpPullTo: 'folder (default: named by the id)',
+  helpPullFormat: 'write each model for PyTorch code too, in a folder of its own',
   helpPullOnly: 'only these files, e.g. best_student_model,hybrid_model',
   helpStatus: 'workers and sweeps, or one sweep',
   helpCancel: 'cancel a sweep',

@@ -307,6 +307,20 @@ test('hybrid: any two models of one vocabulary and width are scored; a pair that
   // The same weights on both sides: it scores what the teacher does.
   for (const score of teacher.scores.bleu1) expect(frozen.out).toContain(score.toFixed(4));
 
+  const exported = await run('teacher', 'export', record.hybridId, '--to', 'hybrid');
+  expect(exported.code).toBe(0);
+  expect(readCheckpoint(readFileSync(join(folder, 'hybrid', 'model.pth'))).tensors.has('dense.bias')).toBe(true);
+  expect(JSON.parse(readFileSync(join(folder, 'hybrid', 'config.json'), 'utf8'))).toMatchObject({
+    layers: null,
+    encoder_layers: 4,
+    decoder_layers: 2,
+  });
+  const pulled = await run('pull', 'frozen', '--to', 'pulled', '--format', 'pytorch');
+  expect(pulled.code).toBe(0);
+  const model = readCheckpoint(readFileSync(join(folder, 'pulled', 'final_student_model', 'model.pth')));
+  expect(model).toMatchObject({ format: 'pytorch-zip' });
+  expect(model.tensors.size).toBe(186);
+
   await putTrial(teacher, 'unfrozen', false);
   const unfrozen = await run('hybrid', '--transmitter', 'teacher', '--receiver', 'unfrozen', '--no-wait');
   expect(unfrozen).toMatchObject({ code: 0 });

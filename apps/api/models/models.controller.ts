@@ -6,7 +6,7 @@ import { Answers, Operation, Problems, QueryText } from '../openapi/decorators.j
 import { QueryReader } from '../requests/query.js';
 import { MODEL_FORMATS, ModelsService, type StoredModel } from './models.service.js';
 
-const REFERENCE = "A teacher's name or id, or TRIAL/FILE, e.g. 3f2a…/best_student_model";
+const REFERENCE = "A teacher's name or id, a hybrid's id, or TRIAL/FILE, e.g. 3f2a…/best_student_model";
 const MAX_POSITIONS = 1_000_000;
 
 @Controller({ path: 'models', version: '1' })

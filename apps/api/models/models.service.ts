@@ -1,9 +1,9 @@
-// Any stored model by one reference: a teacher's name or id, or TRIAL/FILE of a trial's models; and such a model as a file
+// Any stored model by one reference: a teacher's name or id, a hybrid's id, or TRIAL/FILE of a trial's models; and such a model as a file
 // that other programs load.
 import { Inject, Injectable } from '@nestjs/common';
 import { fromFloat32, type NamedTensor, readSafetensors, writePyTorch, writeSafetensors } from '#checkpoint';
-import { type Architecture, Conflict, NotFound, type StoredFile } from '#experiment';
-import { keys, type ObjectStore } from '#storage';
+import { type Architecture, Conflict, type HybridRecord, NotFound, type StoredFile } from '#experiment';
+import { findJson, keys, type ObjectStore } from '#storage';
 import { STORE } from '../connections.js';
 import { RecordsService } from '../records/records.service.js';
 import { TeachersService } from '../teachers/teachers.service.js';
@@ -41,11 +41,22 @@ export class ModelsService {
     const [trialId = '', name, ...rest] = reference.split('/');
     if (name !== undefined && rest.length === 0) return this.modelOfTrial(trialId, name);
     if (await this.records.trial(reference)) return this.modelOfTrial(reference, 'final_student_model');
+    const hybrid = await this.hybrid(reference);
+    if (hybrid) return hybrid;
     const teacher = await this.teachers.resolve(reference);
     const { architecture, corpusId } = teacher;
     const file = teacher.files.find((one) => one.name === 'model.safetensors');
     if (!file) throw new NotFound(`Teacher ${JSON.stringify(teacher.name)} has no model.safetensors.`);
     return { label: teacher.name, corpusId, architecture, file, teacherId: teacher.teacherId };
+  }
+
+  private async hybrid(reference: string): Promise<StoredModel | undefined> {
+    if (!/^[0-9a-f]{32}$/.test(reference)) return undefined;
+    const record = await findJson<HybridRecord>(this.store, keys.hybrid(reference));
+    const file = record?.files[0];
+    if (!record || !file) return undefined;
+    const { corpusId, architecture } = record;
+    return { label: `hybrid-${reference.slice(0, 12)}`, corpusId, architecture, file };
   }
 
   private async modelOfTrial(trialId: string, name: string): Promise<StoredModel> {
