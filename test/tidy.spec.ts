@@ -8,7 +8,7 @@ const ROOT = resolve(import.meta.dirname, '..');
 
 /** What each package may import of ours; anything not listed is forbidden. */
 const ALLOWED: Record<string, string[]> = {
-  'apps/api': ['experiment', 'queue', 'storage', 'config', 'checkpoint'],
+  'apps/api': ['experiment', 'queue', 'storage', 'config', 'checkpoint', 'semcom'],
   'apps/worker': ['experiment', 'queue', 'storage', 'config', 'checkpoint', 'semcom', 'distillation', 'engine'],
   'apps/aggregator': ['experiment', 'queue', 'storage', 'config'],
   'apps/cli': ['experiment', 'config', 'storage'],

@@ -10,6 +10,10 @@ import { DistillationsController } from './distillations/distillations.controlle
 import { EventStreamsService } from './events/event-streams.service.js';
 import { EventsService } from './events/events.service.js';
 import { HealthController } from './health/health.controller.js';
+import { HybridsController } from './hybrids/hybrids.controller.js';
+import { HybridsService } from './hybrids/hybrids.service.js';
+import { ModelsController } from './models/models.controller.js';
+import { ModelsService } from './models/models.service.js';
 import { PreparationsController } from './preparations/preparations.controller.js';
 import { PreparationsService } from './preparations/preparations.service.js';
 import { LiveService } from './records/live.service.js';
@@ -18,6 +22,7 @@ import { SweepReportsService } from './sweeps/sweep-reports.service.js';
 import { SweepSubmissionService } from './sweeps/sweep-submission.service.js';
 import { SweepsController } from './sweeps/sweeps.controller.js';
 import { SweepsService } from './sweeps/sweeps.service.js';
+import { TeacherImportService } from './teachers/teacher-import.service.js';
 import { TeachersController } from './teachers/teachers.controller.js';
 import { TeachersService } from './teachers/teachers.service.js';
 import { TrialsController } from './trials/trials.controller.js';
@@ -29,6 +34,8 @@ import { WorkersController } from './workers/workers.controller.js';
   controllers: [
     CorporaController,
     TeachersController,
+    ModelsController,
+    HybridsController,
     PreparationsController,
     SweepsController,
     DistillationsController,
@@ -41,6 +48,9 @@ import { WorkersController } from './workers/workers.controller.js';
   providers: [
     CorporaService,
     TeachersService,
+    TeacherImportService,
+    ModelsService,
+    HybridsService,
     PreparationsService,
     SweepsService,
     SweepSubmissionService,

@@ -75,13 +75,14 @@ export interface AcceptedDistillation {
 
 export interface PreparationView {
   preparationId: string;
-  kind: 'corpus' | 'teacher';
+  kind: 'corpus' | 'teacher' | 'hybrid';
   name: string;
   status: 'queued' | 'running' | 'completed' | 'failed';
   progress?: { fraction: number; message: string };
   failure?: { reason: string };
   corpusId?: string;
   teacherId?: string;
+  hybridId?: string;
 }
 
 /** A corpus or teacher in a list: stored, being made, or a built-in that could be made. */

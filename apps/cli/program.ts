@@ -3,20 +3,15 @@ import { Command, CommanderError, Option } from 'commander';
 import { BUILTIN_CORPORA, BUILTIN_TEACHERS } from '#experiment';
 import { openClient } from './connection.js';
 import type { Context } from './context.js';
+import { addCorpus, showCorpus } from './corpus-add.js';
 import { demo } from './demo.js';
+import { hybrid } from './hybrid.js';
 import { pull } from './pull.js';
-import {
-  addCorpus,
-  cancel,
-  listCorpora,
-  listTeachers,
-  makeBuiltinCorpus,
-  report,
-  status,
-  trainTeacher,
-} from './queries.js';
+import { cancel, listCorpora, listTeachers, makeBuiltinCorpus, report, status, trainTeacher } from './queries.js';
 import { addHyperparameterFlags, addSweepFlags, addTeacherTrainingFlags } from './request-flags.js';
 import { distill, sweep, watchSweep } from './sweep.js';
+import { EXPORT_FORMATS, exportModel } from './teacher-export.js';
+import { importTeacher } from './teacher-import.js';
 import type { Texts } from './texts.js';
 import { up } from './up.js';
 import { verify } from './verify.js';
@@ -103,6 +98,13 @@ function addTrainingCommands(program: Command, texts: Texts, contextFor: Context
   addHyperparameterFlags(distillCommand, texts, false);
   distillCommand.action((flags) => distill(contextFor(flags), flags));
 
+  add(program, 'hybrid', texts.helpHybrid)
+    .option('--transmitter <model>', texts.helpTransmitter)
+    .option('--receiver <model>', texts.helpReceiver)
+    .option('--name <name>', texts.helpHybridName)
+    .option('--no-wait', texts.helpNoWait)
+    .action((flags) => hybrid(contextFor(flags), flags));
+
   add(program, 'watch', texts.helpWatch)
     .argument('<sweep>', texts.helpSweepId)
     .action((id, flags) => {
@@ -116,6 +118,7 @@ function addQueryCommands(program: Command, texts: Texts, contextFor: ContextFor
     .argument('<id>', texts.helpPullId)
     .option('--to <folder>', texts.helpPullTo)
     .option('--only <names>', texts.helpPullOnly)
+    .option(`--format <${EXPORT_FORMATS.join('|')}>`, texts.helpPullFormat)
     .action((id, flags) => pull(contextFor(flags), id, flags));
   add(program, 'verify', texts.helpVerify)
     .argument('<id>', texts.helpVerifyId)
@@ -140,12 +143,17 @@ function addQueryCommands(program: Command, texts: Texts, contextFor: ContextFor
   add(corpus, 'add', texts.helpCorpusAdd)
     .argument('<file>', texts.helpCorpusFile)
     .option('--name <name>', texts.helpCorpusName)
+    .option('--encoding <name>', texts.helpCorpusEncoding)
+    .option('--column <name>', texts.helpCorpusColumn)
     .option('--min-words <n>', texts.fieldMeaning('minWords', ''))
     .option('--max-words <n>', texts.fieldMeaning('maxWords', ''))
     .option('--min-count <n>', texts.fieldMeaning('minCount', ''))
     .option('--top-words <n>', texts.fieldMeaning('topWords', ''))
     .option('--no-wait', texts.helpNoWait)
     .action((file, flags) => addCorpus(contextFor(flags), file, flags));
+  add(corpus, 'show', texts.helpCorpusShow)
+    .argument('<corpus>', texts.helpCorpus)
+    .action((id, flags) => showCorpus(contextFor(flags), id));
   add(corpus, 'builtin', texts.helpCorpusBuiltin(BUILTIN_CORPORA.join(', ')))
     .addArgument(program.createArgument('<name>', BUILTIN_CORPORA.join(' | ')).choices(BUILTIN_CORPORA))
     .action((name, flags) => makeBuiltinCorpus(contextFor(flags), name));
@@ -163,6 +171,20 @@ function addQueryCommands(program: Command, texts: Texts, contextFor: ContextFor
     .option('--no-wait', texts.helpNoWait);
   addTeacherTrainingFlags(train, texts);
   train.action((flags) => trainTeacher(contextFor(flags), flags));
+  add(teacher, 'export', texts.helpTeacherExport)
+    .argument('<model>', texts.helpModel)
+    .option(`--format <${EXPORT_FORMATS.join('|')}>`, texts.helpExportFormat, 'pytorch')
+    .option('--to <folder>', texts.helpExportTo)
+    .action((model, flags) => exportModel(contextFor(flags), model, flags));
+  add(teacher, 'import', texts.helpTeacherImport)
+    .argument('<file>', texts.helpTeacherImportFile)
+    .option('--vocab <file>', texts.helpTeacherImportVocab)
+    .option('--corpus <name>', texts.helpTeacherImportCorpus)
+    .option('--heads <n>', texts.helpTeacherImportHeads)
+    .option('--name <name>', texts.helpTeacherName)
+    .option('--dry-run', texts.helpTeacherImportDryRun)
+    .option('--no-wait', texts.helpNoWait)
+    .action((file, flags) => importTeacher(contextFor(flags), file, flags));
 }
 
 /** These open the object store themselves; its client is loaded only for them. */

@@ -7,6 +7,7 @@ import { openClient } from './connection.js';
 import type { Context } from './context.js';
 import { type Download, type DownloadOutcome, download, fileTrouble } from './download.js';
 import { plainTable } from './sweep-table.js';
+import { exportFormat, exportInto } from './teacher-export.js';
 import { EXIT_WRONG_REQUEST, Gone, Trouble } from './trouble.js';
 import { shownBytes, shownSetting, varyingNames } from './wording.js';
 
@@ -33,12 +34,25 @@ export interface Planned extends Download {
   name: string;
 }
 
-export async function pull(context: Context, id: string, options: { to?: string; only?: string }): Promise<void> {
+export async function pull(
+  context: Context,
+  id: string,
+  options: { to?: string; only?: string; format?: string },
+): Promise<void> {
+  const format = options.format === undefined ? undefined : exportFormat(context, options.format);
   const client = openClient(context);
   const { texts, terminal } = context;
   const { planned, folder, only } = await planFor(context, client, id, options);
   if (planned.length === 0) throw new Trouble(texts.nothingToPull(id, only?.join(', ')), EXIT_WRONG_REQUEST);
   const files = await downloadAll(context, client, planned, folder);
+  // Each model once more as other programs load it, in a folder of its own beside the file.
+  for (const { file, ownerId, name, outcome } of format === undefined ? [] : files) {
+    const folderOf = /^(.*)\.safetensors$/.exec(file)?.[1];
+    if (folderOf === undefined || format === undefined || outcome === 'removed') continue;
+    // A teacher has one model and is named by its id alone.
+    const reference = name === 'model.safetensors' ? ownerId : `${ownerId}/${name}`;
+    await exportInto(context, client, { reference, format, folder: folderOf });
+  }
   if (context.json) {
     terminal.print(JSON.stringify({ folder, files }, null, 2));
     return;

@@ -1,9 +1,5 @@
 // The small commands: status, cancel, report, corpus, teacher.
-import { createReadStream } from 'node:fs';
-import { readFile, stat } from 'node:fs/promises';
-import { basename, resolve } from 'node:path';
-import { Readable } from 'node:stream';
-import { InvalidRequest, parseCorpusUpload, parseTeacherRequest, parseTextFile } from '#experiment';
+import { parseTeacherRequest } from '#experiment';
 import type { PreparationView, SweepView } from './api-client.js';
 import { openClient } from './connection.js';
 import type { Context } from './context.js';
@@ -12,7 +8,7 @@ import { waitForPreparation } from './prepare.js';
 import { checked, type Flags, teacherTrainingBody } from './request-flags.js';
 import { fetchReportText, REPORT_FORMATS, type ReportFormat } from './results.js';
 import { plainTable, sweepProgress, trialLabel } from './sweep-table.js';
-import { EXIT_WRONG_REQUEST, systemCode, Trouble } from './trouble.js';
+import { EXIT_WRONG_REQUEST, Trouble } from './trouble.js';
 import { shownRate, varyingNames } from './wording.js';
 
 const SWEEPS_SHOWN = 20;
@@ -146,72 +142,6 @@ export async function listCorpora(context: Context): Promise<void> {
     ]);
   }
   terminal.print(table.toString());
-}
-
-/** A built-in's name makes that; anything else is a text file. */
-export async function addCorpus(context: Context, file: string, flags: Flags & { wait?: boolean }): Promise<void> {
-  const { texts, terminal, workingFolder, interrupted } = context;
-  const path = resolve(workingFolder, file);
-  const query = Object.fromEntries(
-    ['name', 'minWords', 'maxWords', 'minCount', 'topWords'].flatMap((name) =>
-      flags[name] === undefined ? [] : [[name, String(flags[name])]],
-    ),
-  );
-  const faults: { path: string; message: string }[] = [];
-  collectFaults(
-    faults,
-    () => parseCorpusUpload(query),
-    (fault) => ({
-      path: `--${fault.path.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`,
-      message: fault.message,
-    }),
-  );
-  const bytes = await readText(context, path, file);
-  collectFaults(
-    faults,
-    () => parseTextFile(bytes),
-    (fault) => ({ path: basename(file), message: fault.message }),
-  );
-  if (faults.length > 0) throw new Trouble(texts.wrongRequest, EXIT_WRONG_REQUEST, faults);
-  const client = openClient(context);
-  const raw = {
-    body: Readable.toWeb(createReadStream(path)) as ReadableStream,
-    contentType: 'text/plain; charset=utf-8',
-  };
-  const view = await client.json<PreparationView>('/v1/corpora', { method: 'POST', query, raw, signal: interrupted });
-  const done = flags.wait === false ? view : await waitForPreparation(context, client, view);
-  if (context.json) terminal.print(JSON.stringify(done, null, 2));
-  else
-    terminal.say(
-      done.status === 'completed'
-        ? texts.corpusReady(done.name, done.corpusId ?? '')
-        : texts.preparationQueued(done.preparationId),
-    );
-}
-
-function collectFaults(
-  faults: { path: string; message: string }[],
-  parse: () => unknown,
-  tell: (fault: { path: string; message: string }) => { path: string; message: string },
-): void {
-  try {
-    parse();
-  } catch (error) {
-    if (!(error instanceof InvalidRequest)) throw error;
-    faults.push(...error.faults.map(tell));
-  }
-}
-
-async function readText({ texts }: Context, path: string, file: string): Promise<Uint8Array> {
-  try {
-    if ((await stat(path)).isDirectory()) throw new Trouble(texts.cannotRead(file, 'EISDIR'), EXIT_WRONG_REQUEST);
-    return await readFile(path);
-  } catch (error) {
-    if (error instanceof Trouble) throw error;
-    throw new Trouble(texts.cannotRead(file, systemCode(error) ?? String(error)), EXIT_WRONG_REQUEST, [], {
-      cause: error,
-    });
-  }
 }
 
 export async function makeBuiltinCorpus(context: Context, builtin: string): Promise<void> {

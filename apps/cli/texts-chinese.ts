@@ -49,7 +49,7 @@ const FIELDS_ZH: Record<string, string> = {
   minCount: '出现次数更少的词视为未知词（1）',
   topWords: '只保留完全由这么多最常见词组成的句子',
 };
-const KIND_ZH: Record<Kind, string> = { corpus: '语料', teacher: '教师' };
+const KIND_ZH: Record<Kind, string> = { corpus: '语料', teacher: '教师', hybrid: '混合模型' };
 
 export const chinese: Texts = {
   ...storeChinese,
@@ -113,6 +113,26 @@ export const chinese: Texts = {
   corpusReady: (name, id) => `语料 ${name} 已就绪（${id}）`,
   teacherReady: (name, id) => `教师 ${name} 已就绪（${id}）`,
 
+  readingText: (have, total, percent) => `读取 ${have} / ${total}（${percent} %）`,
+  sendingText: (have, total, percent) => `发送 ${have} / ${total}（${percent} %）`,
+  corpusSizes: (p) => `语料 ${p.name}：${p.train + p.test} 句（训练 ${p.train}，测试 ${p.test}），词表 ${p.words}`,
+  corpusText: (p) => `${p.lines} 行中 ${p.inLength} 行长度合适，不同的 ${p.unique} 句，保留 ${p.kept} 句`,
+  corpusLengths: (p) =>
+    `每句词元 ${p.tokensPerSentence.min} 到 ${p.tokensPerSentence.max}，平均 ${p.tokensPerSentence.mean.toFixed(1)}；词表覆盖 ${(100 * p.coverage).toFixed(2)} %；${p.wordsUnseenInTraining} 个词不在训练集中，训练集重复 ${p.repeatedInTraining} 句，测试句中 ${p.testInTraining} 句也在训练集中`,
+  corpusLeak: (count, all) => `${all} 个测试句中有 ${count} 个也在训练集中：其得分会偏高`,
+  importRead: (p) =>
+    `${p.file}：${p.format}，${p.size}，${p.tensors} 个张量${p.wrapper ? `（位于 ${p.wrapper}）` : ''}`,
+  importSizes: (p) =>
+    `DeepSC：${p.encoderLayers}+${p.decoderLayers} 层，宽度 ${p.dModel}，前馈 ${p.dff}，${p.heads ?? '?'} 个注意力头，${p.vocabularySize} 个词，${p.parameters} 个参数；位置表 ${p.rows.transmitter ?? '-'}/${p.rows.receiver ?? '-'} 行`,
+  importMissing: (count, names) => `缺少（${count}）：${names}`,
+  importExtra: (count, names) => `多余（${count}）：${names}`,
+  importMismatched: (count, names) => `形状不符（${count}）：${names}`,
+  hybridReady: (transmitter, receiver, id) => `混合模型已就绪：发射端 ${transmitter}，接收端 ${receiver}（${id}）`,
+  exported: (model, files, folder) => `${model}：${files}，位于 ${folder}`,
+  importUnfit: '此文件不能作为教师：',
+  importWouldFit: (name) => `文件可用；未保存任何内容（去掉 --dry-run 即成为教师 ${name}）`,
+  importNeedsVocabulary: '必须给出：训练该模型所用的 vocab.json，或用 --corpus 指定其语料',
+  note: (message) => `注意：${message}`,
   sweepAccepted: (facts) =>
     `扫描 ${facts.id}：${facts.trials} 个试验，${facts.bundles} 组${facts.reused > 0 ? `，其中 ${facts.reused} 个以前已完成` : ''}`,
   distillationAccepted: (id) => `试验 ${id} 已接受`,
@@ -247,6 +267,7 @@ export const chinese: Texts = {
   helpPull: '下载扫描、试验或教师的文件，核对 SHA-256，可续传',
   helpPullId: '扫描或试验的标识，教师的标识或名称',
   helpPullTo: '文件夹（默认：按标识命名）',
+  helpPullFormat: '另外为 PyTorch 代码写出每个模型，各在自己的文件夹',
   helpPullOnly: '只下载这些文件，如 best_student_model,hybrid_model',
   helpStatus: '工作进程与扫描，或某一扫描',
   helpCancel: '取消扫描',
@@ -254,13 +275,31 @@ export const chinese: Texts = {
   helpReportFormat: '报告格式',
   helpCorpora: '语料：文本、划分与词表',
   helpCorpusList: '列出语料',
-  helpCorpusAdd: '加入 UTF-8 文本文件，每行一句或一段',
-  helpCorpusFile: '文本文件',
+  helpCorpusAdd: '添加自己的文本（每行一句或一段），或参考实现的词元文件',
+  helpCorpusShow: '语料的规模与统计',
+  helpCorpusFile:
+    '文本（也可为 .gz）、.csv/.tsv/.jsonl 表、.txt 文件夹（Europarl），或与 test_data.pkl、vocab.json 同处的 train_data.pkl',
+  helpCorpusEncoding: 'utf-8、utf-16le、utf-16be 或 latin1（默认：看字节序标记，否则 utf-8）',
+  helpCorpusColumn: '文本所在列的名称或编号（默认：text）',
   helpCorpusName: '语料名称',
   helpCorpusBuiltin: (names) => `生成内置语料：${names}`,
   helpTeachers: '教师：训练好的 DeepSC 模型',
   helpTeacherList: '列出教师',
   helpTeacherTrain: '训练教师，或生成内置教师',
+  helpHybrid: '把一个模型的发射端与另一个的接收端组合并评分',
+  helpTransmitter: '发送的模型：教师名称或 id，或 试验/文件',
+  helpReceiver: '接收的模型：教师名称或 id，或 试验/文件',
+  helpHybridName: '混合模型的名称',
+  helpTeacherExport: '写出供 PyTorch 代码使用的模型，附 config.json、vocab.json 与加载脚本',
+  helpModel: '教师名称或 id，或 试验/文件，例如 TRIAL/best_student_model',
+  helpExportFormat: '文件格式',
+  helpExportTo: '文件夹（默认以模型命名）',
+  helpTeacherImport: '导入在别处训练的教师（PyTorch 或 safetensors）并测量',
+  helpTeacherImportFile: '模型文件：.pth、.pt、.ckpt 或 .safetensors',
+  helpTeacherImportVocab: '训练它所用的 vocab.json',
+  helpTeacherImportCorpus: '其语料的名称或 id（默认：词表相同的已存语料）',
+  helpTeacherImportHeads: '注意力头数（默认：文件所载，否则参考宽度取 8）',
+  helpTeacherImportDryRun: '只说明文件内容，不保存',
   helpTeacherName: '教师名称',
   helpTeacherCorpus: '所学语料的名称或标识',
   helpTeacherBuiltin: (names) => `生成内置教师：${names}`,

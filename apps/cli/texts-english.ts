@@ -1,7 +1,7 @@
 // The words of the command line in English; their keys and parameters are the pattern of every other language.
 import { storeEnglish } from './texts-store-english.js';
 
-export type Kind = 'corpus' | 'teacher';
+export type Kind = 'corpus' | 'teacher' | 'hybrid';
 
 export const english = {
   ...storeEnglish,
@@ -80,6 +80,49 @@ export const english = {
   preparationQueued: (id: string) => `accepted as preparation ${id}`,
   corpusReady: (name: string, id: string) => `corpus ${name} is ready (${id})`,
   teacherReady: (name: string, id: string) => `teacher ${name} is ready (${id})`,
+
+  // corpora
+  readingText: (have: string, total: string, percent: number) => `reading ${have} of ${total} (${percent} %)`,
+  sendingText: (have: string, total: string, percent: number) => `sending ${have} of ${total} (${percent} %)`,
+  corpusSizes: (p: { name: string; train: number; test: number; words: number }) =>
+    `corpus ${p.name}: ${p.train + p.test} sentences (${p.train} train, ${p.test} test), vocabulary of ${p.words}`,
+  corpusText: (p: { lines: number; inLength: number; unique: number; kept: number }) =>
+    `of ${p.lines} lines ${p.inLength} have the right length, ${p.unique} of them are different, ${p.kept} are kept`,
+  corpusLengths: (p: {
+    tokensPerSentence: { min: number; mean: number; max: number };
+    coverage: number;
+    wordsUnseenInTraining: number;
+    repeatedInTraining: number;
+    testInTraining: number;
+  }) =>
+    `tokens in a sentence ${p.tokensPerSentence.min} to ${p.tokensPerSentence.max}, mean ${p.tokensPerSentence.mean.toFixed(1)}; the vocabulary covers ${(100 * p.coverage).toFixed(2)} % of them; ${p.wordsUnseenInTraining} words stand in test sentences or nowhere, ${p.repeatedInTraining} training sentences are repetitions, ${p.testInTraining} test sentences stand in training too`,
+  corpusLeak: (count: number, all: number) =>
+    `${count} of ${all} test sentences stand in training too: scores on them flatter the model`,
+
+  // teacher import
+  importRead: (p: { file: string; format: string; size: string; tensors: number; wrapper: string }) =>
+    `${p.file}: ${p.format}, ${p.size}, ${p.tensors} tensors${p.wrapper ? ` (under ${p.wrapper})` : ''}`,
+  importSizes: (p: {
+    encoderLayers: number;
+    decoderLayers: number;
+    dModel: number;
+    dff: number;
+    heads?: number;
+    vocabularySize: number;
+    parameters: string;
+    rows: { transmitter?: number; receiver?: number };
+  }) =>
+    `a DeepSC of ${p.encoderLayers}+${p.decoderLayers} layers, width ${p.dModel}, feed-forward ${p.dff}, ${p.heads ?? '?'} heads, ${p.vocabularySize} words, ${p.parameters} parameters; positions ${p.rows.transmitter ?? '-'}/${p.rows.receiver ?? '-'}`,
+  importMissing: (count: number, names: string) => `missing (${count}): ${names}`,
+  importExtra: (count: number, names: string) => `extra (${count}): ${names}`,
+  importMismatched: (count: number, names: string) => `of another shape (${count}): ${names}`,
+  hybridReady: (transmitter: string, receiver: string, id: string) =>
+    `hybrid of ${transmitter} (transmitter) and ${receiver} (receiver) is ready (${id})`,
+  exported: (model: string, files: string, folder: string) => `${model}: ${files} in ${folder}`,
+  importUnfit: 'this file cannot be a teacher:',
+  importWouldFit: (name: string) => `it fits; nothing was kept (without --dry-run it becomes the teacher ${name})`,
+  importNeedsVocabulary: 'is required: the vocab.json the model was trained with; or name its corpus with --corpus',
+  note: (message: string) => `note: ${message}`,
 
   // sweeps
   sweepAccepted: (facts: { id: string; trials: number; bundles: number; reused: number }) =>
@@ -246,6 +289,7 @@ export const english = {
   helpPull: 'fetch the files of a sweep, trial or teacher, SHA-256 verified; goes on where it stopped',
   helpPullId: 'id of a sweep or trial, id or name of a teacher',
   helpPullTo: 'folder (default: named by the id)',
+  helpPullFormat: 'write each model for PyTorch code too, in a folder of its own',
   helpPullOnly: 'only these files, e.g. best_student_model,hybrid_model',
   helpStatus: 'workers and sweeps, or one sweep',
   helpCancel: 'cancel a sweep',
@@ -253,13 +297,31 @@ export const english = {
   helpReportFormat: 'format of the report',
   helpCorpora: 'corpora: text, split and vocabulary',
   helpCorpusList: 'list corpora',
-  helpCorpusAdd: 'add a UTF-8 text file, one sentence or paragraph a line',
-  helpCorpusFile: 'the text file',
+  helpCorpusAdd: 'add your own text, a sentence or paragraph a line, or token ids of the reference',
+  helpCorpusShow: 'sizes and statistics of a corpus',
+  helpCorpusFile:
+    'a text (also .gz), a .csv, .tsv or .jsonl table, a folder of .txt files (Europarl), or train_data.pkl beside test_data.pkl and vocab.json',
+  helpCorpusEncoding: 'utf-8, utf-16le, utf-16be or latin1 (default: by the byte order mark, else utf-8)',
+  helpCorpusColumn: 'name or number of the column with the text (default: text)',
   helpCorpusName: 'what the corpus is called',
   helpCorpusBuiltin: (names: string) => `make a built-in corpus: ${names}`,
   helpTeachers: 'teachers: trained DeepSC models',
   helpTeacherList: 'list teachers',
   helpTeacherTrain: 'train a teacher, or make the built-in one',
+  helpHybrid: "join one model's transmitter with another's receiver, and score the pair",
+  helpTransmitter: 'the model that sends: name or id of a teacher, or TRIAL/FILE',
+  helpReceiver: 'the model that receives: name or id of a teacher, or TRIAL/FILE',
+  helpHybridName: 'what the hybrid is called',
+  helpTeacherExport: 'write a model for PyTorch code, with config.json, vocab.json and a loader',
+  helpModel: 'name or id of a teacher, or TRIAL/FILE, e.g. TRIAL/best_student_model',
+  helpExportFormat: 'file format',
+  helpExportTo: 'folder (default: named by the model)',
+  helpTeacherImport: 'bring in a teacher trained elsewhere (PyTorch or safetensors) and measure it',
+  helpTeacherImportFile: 'the model file: .pth, .pt, .ckpt or .safetensors',
+  helpTeacherImportVocab: 'the vocab.json it was trained with',
+  helpTeacherImportCorpus: 'name or id of its corpus (default: the stored one with that vocabulary)',
+  helpTeacherImportHeads: "attention heads (default: what the file says, 8 for the reference's width)",
+  helpTeacherImportDryRun: 'only tell what the file holds; nothing is kept',
   helpTeacherName: 'what the teacher is called',
   helpTeacherCorpus: 'name or id of the corpus it learns from',
   helpTeacherBuiltin: (names: string) => `make a built-in teacher: ${names}`,

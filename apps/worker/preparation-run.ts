@@ -5,10 +5,13 @@ import { join } from 'node:path';
 import {
   type CorpusRecord,
   corpusIdOf,
+  type HybridRecord,
+  type HybridSide,
   Impossible,
   type PreparationRecord,
   type PreparationRequest,
   type PreparationResult,
+  type StoredFile,
   type TeacherRecord,
   teacherIdOf,
 } from '#experiment';
@@ -22,17 +25,21 @@ import type { TrainerJob, TrainerMessage } from './trainer-protocol.js';
 import { inWorkFolder } from './work-folder.js';
 import { packageRoot } from './worker-settings.js';
 
-type Outcome = Pick<PreparationResult, 'corpusId' | 'teacherId'>;
-type CorpusJob = Extract<TrainerJob, { kind: 'prepare-corpus' }>;
+type Outcome = Pick<PreparationResult, 'corpusId' | 'teacherId' | 'hybridId'>;
+type CorpusJob = Extract<TrainerJob, { kind: 'prepare-corpus' | 'import-corpus' }>;
 type CorpusMessage = Extract<TrainerMessage, { type: 'corpus-completed' }>;
+type HybridMessage = Extract<TrainerMessage, { type: 'hybrid-completed' }>;
 type TeacherMessage = Extract<TrainerMessage, { type: 'teacher-completed' }>;
 
 /** What one kind of request does, said while it is done. */
 const WORDS: Record<TrainerJob['kind'], string> = {
   bundle: 'training',
   'prepare-corpus': 'reading the text',
+  'import-corpus': 'reading the token ids',
   'train-teacher': 'training the teacher',
   'measure-teacher': 'measuring the teacher',
+  'import-teacher': 'measuring the teacher',
+  'score-hybrid': 'scoring the hybrid',
 };
 const REPORT_MS = 1_000;
 
@@ -78,8 +85,20 @@ export class PreparationRun {
     if ('builtin' in request) return this.makeBuiltinTeacher(request, workFolder);
     const corpus = await this.corpusRecord(request.corpusId);
     const corpusFolder = await this.tools.cache.corpusFolder(corpus);
-    const { name, training } = request;
-    return this.makeTeacher({ kind: 'train-teacher', name, training, corpus, corpusFolder }, workFolder);
+    if (request.kind === 'hybrid') return this.makeHybrid(request, corpus, workFolder);
+    const { name } = request;
+    if ('training' in request) {
+      const { training } = request;
+      return this.makeTeacher({ kind: 'train-teacher', name, training, corpus, corpusFolder }, workFolder);
+    }
+    const { architecture, model } = request;
+    const modelFile = join(workFolder, 'uploaded-model');
+    await this.fetchUpload(model, modelFile);
+    const origin = { kind: 'imported' as const, fileName: model.name, sha256: model.sha256 };
+    return this.makeTeacher(
+      { kind: 'import-teacher', name, origin, architecture, modelFile, corpus, corpusFolder },
+      workFolder,
+    );
   }
 
   private async corpusRecord(corpusId: string): Promise<CorpusRecord> {
@@ -94,16 +113,38 @@ export class PreparationRun {
   ): Promise<CorpusJob> {
     const textFile = join(workFolder, 'text.txt');
     if ('builtin' in request) return this.builtinCorpusJob(request.builtin, request.name, textFile);
+    if ('tokens' in request) return this.tokensJob(request, workFolder);
     const { name, options, text } = request;
-    try {
-      await this.tools.store.getToFile(text.key, textFile);
-    } catch (error) {
-      if (error instanceof ObjectNotFound)
-        throw new Impossible(`The uploaded text '${text.name}' is no longer stored.`);
-      throw error;
-    }
+    await this.fetchUpload(text, textFile);
     const source = { kind: 'text' as const, sha256: text.sha256, fileName: text.name };
     return { kind: 'prepare-corpus', name, source, options, textFile };
+  }
+
+  private async tokensJob(
+    { name, tokens }: Extract<PreparationRequest, { tokens: object }>,
+    workFolder: string,
+  ): Promise<CorpusJob> {
+    const fetched = async (file: StoredFile, path: string) => {
+      await this.fetchUpload(file, path);
+      return { path, fileName: file.name };
+    };
+    const files = {
+      train: await fetched(tokens.train, join(workFolder, 'train_data.pkl')),
+      test: await fetched(tokens.test, join(workFolder, 'test_data.pkl')),
+      vocabulary: await fetched(tokens.vocabulary, join(workFolder, 'given-vocab.json')),
+    };
+    const given = [tokens.train, tokens.test, tokens.vocabulary];
+    const named = given.map(({ name: fileName, sha256 }) => ({ fileName, sha256 }));
+    return { kind: 'import-corpus', name, source: { kind: 'tokens', files: named }, files };
+  }
+
+  private async fetchUpload(file: StoredFile, path: string): Promise<void> {
+    try {
+      await this.tools.store.getToFile(file.key, path);
+    } catch (error) {
+      if (error instanceof ObjectNotFound) throw new Impossible(`The file '${file.name}' is no longer stored.`);
+      throw error;
+    }
   }
 
   private async builtinCorpusJob(builtin: string, name: string, textFile: string): Promise<CorpusJob> {
@@ -155,7 +196,7 @@ export class PreparationRun {
   }
 
   private async makeTeacher(
-    job: Extract<TrainerJob, { kind: 'train-teacher' | 'measure-teacher' }>,
+    job: Extract<TrainerJob, { kind: 'train-teacher' | 'measure-teacher' | 'import-teacher' }>,
     workFolder: string,
   ): Promise<Outcome> {
     const { teacher, files } = await this.train<TeacherMessage>(job, workFolder, 'teacher-completed');
@@ -171,8 +212,46 @@ export class PreparationRun {
     });
   }
 
+  private async makeHybrid(
+    request: Extract<PreparationRequest, { kind: 'hybrid' }>,
+    corpus: CorpusRecord,
+    workFolder: string,
+  ): Promise<Outcome> {
+    const { store, cache } = this.tools;
+    const fetched = async ({ file, architecture }: HybridSide, path: string) => {
+      await this.fetchUpload(file, path);
+      return { path, architecture };
+    };
+    const job: TrainerJob = {
+      kind: 'score-hybrid',
+      transmitter: await fetched(request.transmitter, join(workFolder, 'transmitter.safetensors')),
+      receiver: await fetched(request.receiver, join(workFolder, 'receiver.safetensors')),
+      corpus,
+      corpusFolder: await cache.corpusFolder(corpus),
+    };
+    const { hybrid, files } = await this.train<HybridMessage>(job, workFolder, 'hybrid-completed');
+    const hashed = await hashFiles(join(workFolder, 'hybrid'), files);
+    const hybridId = this.job.preparationId;
+    const from = ({ label, file }: HybridSide) => ({ label, sha256: file.sha256 });
+    return patiently(this.tools, this.context, async () => {
+      const record: HybridRecord = {
+        ...hybrid,
+        hybridId,
+        name: request.name,
+        transmitter: from(request.transmitter),
+        receiver: from(request.receiver),
+        corpusId: corpus.corpusId,
+        warnings: [...request.warnings, ...hybrid.warnings],
+        files: await uploadFiles(store, hashed, (file) => keys.hybridFile(hybridId, file)),
+        createdAt: new Date().toISOString(),
+      };
+      await putJsonIfAbsent(store, keys.hybrid(hybridId), record);
+      return { hybridId };
+    });
+  }
+
   /** Runs one trainer and gives its completion message. Throws Impossible with the trainer's sentence. */
-  private async train<Message extends CorpusMessage | TeacherMessage>(
+  private async train<Message extends CorpusMessage | TeacherMessage | HybridMessage>(
     job: TrainerJob,
     workFolder: string,
     type: Message['type'],
@@ -180,6 +259,7 @@ export class PreparationRun {
     let completed: Message | undefined;
     const onMessage = (message: TrainerMessage) => {
       if (message.type === type) completed = message as Message;
+      if (message.type === 'reading') void this.report(message.fraction, WORDS[job.kind]);
       if (message.type === 'progress') void this.report(message.fraction, WORDS[job.kind]);
     };
     await this.report(0, WORDS[job.kind]);

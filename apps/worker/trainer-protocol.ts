@@ -1,9 +1,11 @@
 // What a worker and its trainer process say to each other: one job file before the start, small JSON messages after.
 // The trainer knows files and TensorFlow; it knows neither the queue nor the object store.
 import type {
+  Architecture,
   CorpusOptions,
   CorpusRecord,
   EpochMetrics,
+  HybridRecord,
   Numerics,
   TeacherRecord,
   TeacherTraining,
@@ -36,13 +38,49 @@ export type TrainerJob =
       corpusFolder: string;
     }
   | {
+      kind: 'import-teacher';
+      name: string;
+      origin: Extract<TeacherRecord['origin'], { kind: 'imported' }>;
+      architecture: Architecture;
+      /** PyTorch or safetensors */
+      modelFile: string;
+      corpus: CorpusRecord;
+      corpusFolder: string;
+    }
+  | {
+      kind: 'score-hybrid';
+      transmitter: GivenModel;
+      receiver: GivenModel;
+      corpus: CorpusRecord;
+      corpusFolder: string;
+    }
+  | {
       kind: 'prepare-corpus';
       name: string;
       source: CorpusRecord['source'];
       options: CorpusOptions;
       /** UTF-8 text, one sentence or paragraph a line */
       textFile: string;
+    }
+  | {
+      kind: 'import-corpus';
+      name: string;
+      source: Extract<CorpusRecord['source'], { kind: 'tokens' }>;
+      /** train_data.pkl, test_data.pkl and vocab.json of the reference */
+      files: { train: GivenFile; test: GivenFile; vocabulary: GivenFile };
     };
+
+/** One side of a hybrid: the model it is taken from. */
+interface GivenModel {
+  path: string;
+  architecture: Architecture;
+}
+
+/** A file as its user calls it, and where it lies now. */
+interface GivenFile {
+  path: string;
+  fileName: string;
+}
 
 /** Trainer to worker. Every message counts as a heartbeat. */
 export type TrainerMessage =
@@ -60,6 +98,8 @@ export type TrainerMessage =
       /** Latest loss of each trial (bundle) or of the teacher (key 'teacher'). */
       trainLoss: Record<string, number>;
     }
+  /** A text is being read; of all of it, 0 to 1. */
+  | { type: 'reading'; fraction: number }
   /** `trialId` is 'teacher' when a teacher trains. */
   | { type: 'epoch'; trialId: string; metrics: EpochMetrics }
   /** A checkpoint is whole on disk, in <workFolder>/checkpoints/. */
@@ -71,6 +111,12 @@ export type TrainerMessage =
   | {
       type: 'teacher-completed';
       teacher: Omit<TeacherRecord, 'teacherId' | 'files' | 'createdAt'>;
+      files: { name: string; contentType: string }[];
+    }
+  /** Files in <workFolder>/hybrid/; the warnings are those of its score. */
+  | {
+      type: 'hybrid-completed';
+      hybrid: Pick<HybridRecord, 'architecture' | 'scores' | 'parameters' | 'numerics' | 'warnings'>;
       files: { name: string; contentType: string }[];
     }
   /** Files in <workFolder>/corpus/. */

@@ -10,7 +10,7 @@ import {
   teacherIdOf,
   trialIdOf,
 } from './identity.js';
-import type { StoredFile } from './records.js';
+import type { CorpusOptions, StoredFile } from './records.js';
 import { syntheticCorpus, syntheticSweep, syntheticTeacher } from './synthetic-sweep.js';
 
 const file: StoredFile = { name: 'a', key: 'k', size: 1, sha256: 'aa', contentType: 'x' };
@@ -59,7 +59,7 @@ describe('ids', () => {
 
   it('of corpora and teachers depend on content, not on names, keys or the order of files', () => {
     const other = { ...file, name: 'b', sha256: 'bb' };
-    const { options } = syntheticCorpus;
+    const options = syntheticCorpus.options as CorpusOptions;
     const id = corpusIdOf({ options, files: [file, other] });
     expect(corpusIdOf({ options, files: [other, { ...file, key: 'elsewhere' }] })).toBe(id);
     expect(corpusIdOf({ options, files: [file] })).not.toBe(id);
@@ -70,7 +70,12 @@ describe('ids', () => {
   });
 
   it('of preparations tell an uploaded text by its content', () => {
-    const request = { kind: 'corpus', name: 'mine', text: file, options: syntheticCorpus.options } as const;
+    const request = {
+      kind: 'corpus',
+      name: 'mine',
+      text: file,
+      options: syntheticCorpus.options as CorpusOptions,
+    } as const;
     const id = preparationIdOf(request);
     expect(preparationIdOf({ ...request, text: { ...file, key: 'elsewhere' } })).toBe(id);
     expect(preparationIdOf({ ...request, text: { ...file, sha256: 'cc' } })).not.toBe(id);

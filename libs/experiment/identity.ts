@@ -1,7 +1,7 @@
 // Ids: the first 128 bits of SHA-256 over what a thing is, in canonical JSON, so that equal things have equal ids on every
 // machine. Only sweeps may be random.
 import { createHash, randomBytes } from 'node:crypto';
-import type { Architecture, CorpusOptions, PreparationRequest, StoredFile, TrialSpec } from './records.js';
+import type { Architecture, CorpusOptions, HybridSide, PreparationRequest, StoredFile, TrialSpec } from './records.js';
 
 /**
  * JSON with sorted keys and no white space; the same value gives the same bytes whatever order it was built in.
@@ -29,9 +29,25 @@ export function trialIdOf(spec: TrialSpec): string {
   return idOf('trial', spec);
 }
 
-/** The id of a preparation; an uploaded text counts by its content, not by where it lies. */
+/** The id of a preparation; an uploaded file counts by its content, not by where it lies. */
 export function preparationIdOf(request: PreparationRequest): string {
-  return idOf('preparation', 'text' in request ? { ...request, text: request.text.sha256 } : request);
+  if ('text' in request) return idOf('preparation', { ...request, text: request.text.sha256 });
+  if ('model' in request) return idOf('preparation', { ...request, model: request.model.sha256 });
+  if (request.kind === 'hybrid') {
+    const content = ({ file, ...side }: HybridSide) => ({ ...side, file: file.sha256 });
+    const { transmitter, receiver } = request;
+    return idOf('preparation', {
+      ...request,
+      transmitter: content(transmitter),
+      receiver: content(receiver),
+    });
+  }
+  if ('tokens' in request) {
+    const { train, test, vocabulary } = request.tokens;
+    const content = { train: train.sha256, test: test.sha256, vocabulary: vocabulary.sha256 };
+    return idOf('preparation', { ...request, tokens: content });
+  }
+  return idOf('preparation', request);
 }
 
 /** The id of trials trained together, in this order. */
@@ -46,7 +62,7 @@ export function teacherIdOf(teacher: { architecture: Architecture; corpusId: str
 }
 
 /** The id of a corpus: its options and the content of its files; not its name. */
-export function corpusIdOf(corpus: { options: CorpusOptions; files: ContentHash[] }): string {
+export function corpusIdOf(corpus: { options?: CorpusOptions | undefined; files: ContentHash[] }): string {
   return idOf('corpus', { options: corpus.options, files: contentOf(corpus.files) });
 }
 

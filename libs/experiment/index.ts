@@ -1,6 +1,7 @@
 // WHAT is asked and answered: requests, plans, ids, warnings, statistics, reports. Pure; knows no queue, store or tensor.
 export * from './errors.js';
 export * from './fields.js';
+export * from './hybrid.js';
 export * from './identity.js';
 export * from './live.js';
 export * from './parameters.js';
@@ -15,6 +16,7 @@ export {
   type HyperparameterLists,
   HyperparametersRequest,
   parseCorpusRequest,
+  parseCorpusTokens,
   parseCorpusUpload,
   parseDistillationRequest,
   parseSweepRequest,
@@ -24,6 +26,7 @@ export {
   type TeacherRequest,
 } from './requests.js';
 export * from './statistics.js';
+export * from './teacher-import.js';
 export * from './terms.js';
 export * from './text-file.js';
 export * from './warnings.js';

@@ -39,16 +39,38 @@ export interface CorpusOptions {
   trainShare: number;
 }
 
+/** What a corpus is like, for people to look at before they train on it. */
+export interface CorpusStatistics {
+  /** Of a text: its lines, those of the right length, the different sentences among them, and those kept. */
+  text?: { lines: number; inLength: number; unique: number; kept: number };
+  /** START and END included */
+  tokensPerSentence: { min: number; mean: number; max: number };
+  /** Share of the tokens that the vocabulary knows; the rest are <UNK>. */
+  coverage: number;
+  /** Words of the vocabulary that no training sentence holds. */
+  wordsUnseenInTraining: number;
+  /** Training sentences that stand there more than once, counted without their first. */
+  repeatedInTraining: number;
+  /** Test sentences that training holds too: a score on them says nothing. */
+  testInTraining: number;
+}
+
 export interface CorpusRecord {
   corpusId: string;
   name: string;
-  source: { kind: 'builtin'; builtin: string; version: string } | { kind: 'text'; sha256: string; fileName: string };
-  options: CorpusOptions;
+  source:
+    | { kind: 'builtin'; builtin: string; version: string }
+    | { kind: 'text'; sha256: string; fileName: string }
+    | { kind: 'tokens'; files: { fileName: string; sha256: string }[] };
+  /** Absent when the sentences came as token ids, made elsewhere. */
+  options?: CorpusOptions;
   vocabularySize: number;
   /** Longest sentence in tokens, START and END included. */
   maxTokens: number;
   sentences: { train: number; test: number };
   tokens: { train: number; test: number };
+  /** Absent in records of earlier versions. */
+  statistics?: CorpusStatistics;
   /** vocab.json, train.json, test.json */
   files: StoredFile[];
   createdAt: string;
@@ -109,10 +131,33 @@ export interface TeacherRecord {
   name: string;
   architecture: Architecture;
   corpusId: string;
-  origin: { kind: 'builtin'; builtin: string } | { kind: 'trained'; training: TeacherTraining };
+  origin:
+    | { kind: 'builtin'; builtin: string }
+    | { kind: 'trained'; training: TeacherTraining }
+    | { kind: 'imported'; fileName: string; sha256: string };
   parameters: ParameterCounts;
   scores: BleuCurve & { channel: Channel; channelProfile: ChannelProfile; sentences: number };
+  /** What the scores say against its use; absent when nothing. */
+  warnings?: Warning[];
   /** model.safetensors */
+  files: StoredFile[];
+  numerics: Numerics;
+  createdAt: string;
+}
+
+/** Two stored models joined; its id is that of the preparation that made it. */
+export interface HybridRecord {
+  hybridId: string;
+  name: string;
+  /** Where each side comes from: the label and the content of that model. */
+  transmitter: { label: string; sha256: string };
+  receiver: { label: string; sha256: string };
+  architecture: Architecture;
+  corpusId: string;
+  parameters: ParameterCounts;
+  scores: TeacherRecord['scores'];
+  warnings: Warning[];
+  /** hybrid_model.safetensors */
   files: StoredFile[];
   numerics: Numerics;
   createdAt: string;
@@ -309,8 +354,25 @@ export interface KeptRecord {
 export type PreparationRequest =
   | { kind: 'corpus'; name: string; builtin: string }
   | { kind: 'corpus'; name: string; text: StoredFile; options: CorpusOptions }
+  | { kind: 'corpus'; name: string; tokens: { train: StoredFile; test: StoredFile; vocabulary: StoredFile } }
   | { kind: 'teacher'; name: string; builtin: string }
-  | { kind: 'teacher'; name: string; corpusId: string; training: TeacherTraining };
+  | { kind: 'teacher'; name: string; corpusId: string; training: TeacherTraining }
+  | { kind: 'teacher'; name: string; corpusId: string; model: StoredFile; architecture: Architecture }
+  | {
+      kind: 'hybrid';
+      name: string;
+      corpusId: string;
+      transmitter: HybridSide;
+      receiver: HybridSide;
+      /** What spoke against the pair when it was asked for. */
+      warnings: Warning[];
+    };
+
+export interface HybridSide {
+  label: string;
+  file: StoredFile;
+  architecture: Architecture;
+}
 
 export interface PreparationRecord {
   preparationId: string;
@@ -325,5 +387,6 @@ export interface PreparationResult {
   failure?: { reason: string };
   corpusId?: string;
   teacherId?: string;
+  hybridId?: string;
   finishedAt: string;
 }

@@ -104,6 +104,10 @@ class CorpusUploadQuery {
   @Described(CORPUS_UPLOAD_FIELDS.topWords) topWords?: number;
 }
 
+class CorpusTokensFields {
+  @Described(CORPUS_UPLOAD_FIELDS.name) name!: string;
+}
+
 type SweptName = Exclude<HyperparameterName, 'seed'>;
 export type HyperparameterLists = { [name in SweptName]?: NonNullable<HyperparametersRequest[name]>[] };
 
@@ -263,6 +267,14 @@ export function parseCorpusUpload(query: unknown): CorpusUpload {
   }
   refuse(faults);
   return { name, options };
+}
+
+/** Parses the text fields of an upload of token ids. Throws InvalidRequest with all faults. */
+export function parseCorpusTokens(fields: unknown): { name: string } {
+  const faults: Fault[] = [];
+  const { name } = readFields(CorpusTokensFields, { name: CORPUS_UPLOAD_FIELDS.name }, fields, '', faults);
+  refuse(faults);
+  return { name };
 }
 
 /** Fills in every default; what stays absent means "the teacher's" or "all sentences". */

@@ -49,12 +49,23 @@ export class CorpusError extends Error {
   override readonly name = 'CorpusError';
 }
 
+/** More sentences than this fit neither a set nor the trainer's memory. */
+const MAX_SENTENCES = 4_000_000;
+
 /**
  * The reference's pipeline over raw lines: normalise, keep by length, drop repetitions, count words, encode, split in order.
  * Throws CorpusError when training or test would be empty.
  */
 export function buildCorpus(lines: Iterable<string>, limits: CorpusLimits): Corpus {
-  const counts: CorpusCounts = {
+  const builder = new CorpusBuilder(limits);
+  for (const line of lines) builder.add(line);
+  return builder.finish();
+}
+
+/** `buildCorpus` line by line, for a text that does not fit memory; what is held are the different sentences. */
+export class CorpusBuilder {
+  private readonly unique = new Set<string>();
+  private readonly counts: CorpusCounts = {
     lines: 0,
     inLength: 0,
     unique: 0,
@@ -64,37 +75,49 @@ export function buildCorpus(lines: Iterable<string>, limits: CorpusLimits): Corp
     maxTokens: 0,
     unknownTokens: 0,
   };
-  const unique = new Set<string>();
-  for (const line of lines) {
-    counts.lines++;
-    const sentence = sentenceOf(line, limits);
-    if (sentence === undefined) continue;
-    counts.inLength++;
-    unique.add(sentence);
-  }
-  counts.unique = unique.size;
 
-  let sentences = [...unique];
-  let wordCounts = countWords(sentences);
-  if (limits.topWords !== undefined) {
-    const common = commonestWords(wordCounts, limits.topWords, limits.minCount);
-    sentences = sentences.filter((sentence) => tokenize(sentence).every((word) => common.has(word)));
-    wordCounts = countWords(sentences);
-  }
-  counts.kept = sentences.length;
-  const trainSize = splitSize(sentences.length, limits.trainShare);
-  if (trainSize === 0 || trainSize === sentences.length) throw new CorpusError(tooFew(counts, limits));
+  constructor(private readonly limits: CorpusLimits) {}
 
-  // With topWords every remaining word is common in the whole text, however rare it is among the sentences kept.
-  const vocabulary = vocabularyOf(wordCounts, limits.topWords === undefined ? limits.minCount : 1);
-  const encoded = sentences.map((sentence) => vocabulary.encode(sentence));
-  encoded.forEach((ids, i) => {
-    if (i < trainSize) counts.trainTokens += ids.length;
-    else counts.testTokens += ids.length;
-    counts.maxTokens = Math.max(counts.maxTokens, ids.length);
-    for (const id of ids) if (id === UNK) counts.unknownTokens++;
-  });
-  return { vocabulary, train: encoded.slice(0, trainSize), test: encoded.slice(trainSize), counts };
+  /** Throws CorpusError when there are more sentences than can be trained on. */
+  add(line: string): void {
+    this.counts.lines++;
+    const sentence = sentenceOf(line, this.limits);
+    if (sentence === undefined) return;
+    this.counts.inLength++;
+    this.unique.add(sentence);
+    if (this.unique.size > MAX_SENTENCES) {
+      throw new CorpusError(
+        `The text has more than ${MAX_SENTENCES} different sentences after ${this.counts.lines} lines: send a part of it, or narrow minWords and maxWords.`,
+      );
+    }
+  }
+
+  /** The corpus of all lines so far. Throws CorpusError when training or test would be empty. */
+  finish(): Corpus {
+    const { counts, limits } = this;
+    counts.unique = this.unique.size;
+    let sentences = [...this.unique];
+    let wordCounts = countWords(sentences);
+    if (limits.topWords !== undefined) {
+      const common = commonestWords(wordCounts, limits.topWords, limits.minCount);
+      sentences = sentences.filter((sentence) => tokenize(sentence).every((word) => common.has(word)));
+      wordCounts = countWords(sentences);
+    }
+    counts.kept = sentences.length;
+    const trainSize = splitSize(sentences.length, limits.trainShare);
+    if (trainSize === 0 || trainSize === sentences.length) throw new CorpusError(tooFew(counts, limits));
+
+    // With topWords every remaining word is common in the whole text, however rare it is among the sentences kept.
+    const vocabulary = vocabularyOf(wordCounts, limits.topWords === undefined ? limits.minCount : 1);
+    const encoded = sentences.map((sentence) => vocabulary.encode(sentence));
+    encoded.forEach((ids, i) => {
+      if (i < trainSize) counts.trainTokens += ids.length;
+      else counts.testTokens += ids.length;
+      counts.maxTokens = Math.max(counts.maxTokens, ids.length);
+      for (const id of ids) if (id === UNK) counts.unknownTokens++;
+    });
+    return { vocabulary, train: encoded.slice(0, trainSize), test: encoded.slice(trainSize), counts };
+  }
 }
 
 /** How many of `sentences` go to training: Python's round(sentences * share), halves to the even neighbour. */

@@ -1,7 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { tokenize } from './tokens.js';
-import { formatVocabulary, parseVocabulary, Vocabulary, VocabularyError, vocabularyOf } from './vocabulary.js';
+import { SPECIAL_WORDS, tokenize } from './tokens.js';
+import {
+  formatVocabulary,
+  parseVocabulary,
+  Vocabulary,
+  VocabularyError,
+  vocabularyDifferences,
+  vocabularyOf,
+} from './vocabulary.js';
 
 const { corpus } = JSON.parse(readFileSync(new URL('../../test/golden/preprocess.json', import.meta.url), 'utf8')) as {
   corpus: {
@@ -131,5 +138,22 @@ describe('tokenize', () => {
   it('leaves an empty word for a full stop and a space before commas', () => {
     expect(tokenize('why ? because .')).toEqual(['why', '', 'because', '']);
     expect(tokenize('a, b;')).toEqual(['a', ',', 'b', ';']);
+  });
+});
+
+describe('vocabularyDifferences', () => {
+  const names = { file: 'vocab.json', corpus: "corpus 'tiny'" };
+  const of = (...words: string[]) => new Vocabulary([...SPECIAL_WORDS, ...words]);
+
+  it('equal vocabularies have none', () => {
+    expect(vocabularyDifferences(of('a', 'b'), of('a', 'b'), names)).toEqual([]);
+  });
+
+  it('shows sizes and the first ids that differ', () => {
+    expect(vocabularyDifferences(of('a', 'c'), of('a', 'b', 'c'), names)).toEqual([
+      "vocab.json has 6 words, corpus 'tiny' has 7",
+      'id 5 is "c" in vocab.json, "b" in corpus \'tiny\'',
+      'id 6 is nothing in vocab.json, "c" in corpus \'tiny\'',
+    ]);
   });
 });

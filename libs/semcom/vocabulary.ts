@@ -127,6 +127,26 @@ export function parseVocabulary(json: string): Vocabulary {
   return new Vocabulary(words as string[]);
 }
 
+/** Where two vocabularies disagree, in words, the first few ids; empty when they give the same ids to the same words. */
+export function vocabularyDifferences(
+  file: Vocabulary,
+  corpus: Vocabulary,
+  names: { file: string; corpus: string },
+): string[] {
+  const differences: string[] = [];
+  if (file.size !== corpus.size)
+    differences.push(`${names.file} has ${file.size} words, ${names.corpus} has ${corpus.size}`);
+  const place = (vocabulary: Vocabulary, id: number) => {
+    const word = vocabulary.words[id];
+    return word === undefined ? 'nothing' : JSON.stringify(word);
+  };
+  for (let id = 0; id < Math.max(file.size, corpus.size) && differences.length < 6; id++) {
+    if (file.words[id] === corpus.words[id]) continue;
+    differences.push(`id ${id} is ${place(file, id)} in ${names.file}, ${place(corpus, id)} in ${names.corpus}`);
+  }
+  return differences;
+}
+
 function entriesOf(json: string): [string, number][] {
   let value: unknown;
   try {

@@ -22,6 +22,9 @@ export const keys = {
   teacherName: (name: string) => `names/teachers/${safe(name)}.json`,
   teacherNames: () => 'names/teachers/',
 
+  hybrid: (hybridId: string) => `hybrids/${safe(hybridId)}/hybrid.json`,
+  hybridFile: (hybridId: string, file: string) => `hybrids/${safe(hybridId)}/${safe(file)}`,
+
   upload: (sha256: string) => `uploads/${safe(sha256)}`,
 
   preparation: (preparationId: string) => `preparations/${safe(preparationId)}/preparation.json`,

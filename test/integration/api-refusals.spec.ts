@@ -195,7 +195,7 @@ describe('a text', () => {
     await refused(400, () => upload('some words\n', '?name=a&minWords=9&maxWords=5'));
   });
 
-  it('larger than 512 MiB is refused before it is received', async () => {
+  it('larger than 2 GiB is refused before it is received', async () => {
     // fetch does not let us lie about the length, so the head is written by hand.
     const { connect } = await import('node:net');
     const reply = await new Promise<string>((resolve, reject) => {
@@ -204,7 +204,7 @@ describe('a text', () => {
           'POST /v1/corpora?name=t HTTP/1.1',
           'Host: x',
           'Content-Type: text/plain',
-          `Content-Length: ${513 * 1024 ** 2}`,
+          `Content-Length: ${2049 * 1024 ** 2}`,
         ];
         socket.write(`${[...head, 'Authorization: Bearer a-key-for-tests-0123456789'].join('\r\n')}\r\n\r\nwords`);
       });

@@ -1,12 +1,13 @@
 // PyTorch itself reads what libs/checkpoint writes, and the other way round. Needs a Python with torch (Debian:
 // python3-torch); without one these tests are skipped and say so. The Python package safetensors is used where present.
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type NamedTensor, readCheckpoint, writePyTorch, writeSafetensors } from '#checkpoint';
+import { findPython } from '../support/python.js';
 
 const golden = new URL('../golden/', import.meta.url);
 const rewritten = [
@@ -15,11 +16,6 @@ const rewritten = [
   'checkpoints/bfloat16.pth',
   'checkpoints/odd_names.pth',
 ];
-
-function findPython(module: string): string | undefined {
-  const candidates = ['/usr/bin/python3', 'python3'];
-  return candidates.find((python) => spawnSync(python, ['-c', `import ${module}`]).status === 0);
-}
 
 const python = findPython('torch');
 const pythonWithSafetensors = findPython('torch, safetensors.torch');

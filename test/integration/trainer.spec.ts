@@ -2,8 +2,9 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { TrainerCommand } from '../../apps/worker/trainer-protocol.js';
-import { CORPUS_OPTIONS, hashes, TINY, TrainerBench, told } from '../support/trainer-process.js';
+import { readSafetensors, writePyTorch } from '#checkpoint';
+import type { TrainerCommand, TrainerJob } from '../../apps/worker/trainer-protocol.js';
+import { CORPUS_OPTIONS, hashes, TINY, TrainerBench, teacher, told } from '../support/trainer-process.js';
 
 let bench: TrainerBench;
 
@@ -27,6 +28,40 @@ describe('the trainer process', () => {
     const run = await bench.run({ kind: 'prepare-corpus', name: 'x', source, options: CORPUS_OPTIONS, textFile });
     expect(run.code).toBe(0);
     expect(told(run, 'impossible')[0]?.reason).toMatch(/1 lines gave 0 sentences of 5 to 29 words/);
+  });
+
+  it('imports a PyTorch teacher: measured, warned of where it understands nothing, kept as safetensors', async () => {
+    const imported = (modelFile: string, layers: number): TrainerJob => ({
+      kind: 'import-teacher',
+      name: 'mine',
+      origin: { kind: 'imported', fileName: 'mine.pth', sha256: '0'.repeat(64) },
+      architecture: { ...teacher.architecture, encoderLayers: layers, decoderLayers: layers },
+      modelFile,
+      corpus: bench.corpus,
+      corpusFolder: bench.corpusFolder,
+    });
+    const trained = join(bench.folder, 'mine.pth');
+    const { tensors } = readSafetensors(await readFile(join(TINY, 'teacher.safetensors')));
+    const wrapped = [...tensors.values()].map((tensor) => ({ ...tensor, name: `module.${tensor.name}` }));
+    await writeFile(trained, writePyTorch(wrapped));
+
+    const good = await bench.run(imported(trained, 4));
+    expect(good.output).toBe('');
+    const [told4] = told(good, 'teacher-completed');
+    expect(told4?.teacher).toMatchObject({ name: 'mine', corpusId: 'tiny', parameters: { total: 137_804 } });
+    expect(told4?.teacher.warnings).toBeUndefined();
+    expect(told4?.teacher.scores.bleu1.at(-1)).toBeGreaterThan(0.9);
+    const kept = readSafetensors(await readFile(join(good.work, 'teacher', 'model.safetensors'))).tensors;
+    for (const [name, tensor] of kept) expect(tensor.bytes, name).toEqual(tensors.get(name)?.bytes);
+    expect(kept.size).toBe(184);
+
+    const random = await bench.run(imported(join(TINY, 'student.pth'), 2));
+    const [warning, ...others] = told(random, 'teacher-completed')[0]?.teacher.warnings ?? [];
+    expect(others).toEqual([]);
+    expect(warning?.message).toMatch(/^BLEU-1 0\.\d{3} at 18 dB: this is not a trained model for this vocabulary\.$/);
+
+    const unfit = await bench.run(imported(join(TINY, 'student.pth'), 4));
+    expect(told(unfit, 'impossible')[0]?.reason).toMatch(/does not fit: encoder\.enc_layers\.2\..* is missing/);
   });
 
   it.each(['decoder', 'encoder', 'full'] as const)(

@@ -4,7 +4,11 @@ import type { Request } from 'express';
 import {
   CORPUS_UPLOAD_FIELDS,
   type CorpusRecord,
+  InvalidRequest,
+  MAX_TOKENS_BYTES,
+  MAX_VOCABULARY_BYTES,
   parseCorpusRequest,
+  parseCorpusTokens,
   parseCorpusUpload,
   type StoredFile,
 } from '#experiment';
@@ -16,6 +20,7 @@ import type { PreparationView } from '../preparations/preparation-view.js';
 import type { Page } from '../records/records.service.js';
 import { readJson, requireContentType } from '../requests/json-body.js';
 import { QueryReader, refuseQuery } from '../requests/query.js';
+import { receiveForm, type UploadedFile } from '../requests/uploaded-files.js';
 import { CorporaService, type CorpusListItem } from './corpora.service.js';
 import { receiveText } from './uploaded-text.js';
 
@@ -32,20 +37,24 @@ export class CorporaController {
     tag: 'corpora',
     summary: 'Make a corpus',
     description:
-      'A built-in one (application/json), or an own text of up to 512 MiB (text/plain in UTF-8, one sentence or paragraph a line), whose name and limits stand in the query. Asked for twice it is made once; failed, it is tried again.',
+      'A built-in one (application/json), or an own text of up to 2 GiB (text/plain in UTF-8, one sentence or paragraph a line), whose name and limits stand in the query. Or token ids made elsewhere: train_data.pkl, test_data.pkl and vocab.json of the reference (multipart/form-data). Asked for twice it is made once; failed, it is tried again.',
     bodies: {
       'application/json': { schema: refTo('CorpusRequest'), example: { builtin: 'sotu-small' } },
       'text/plain': { schema: { type: 'string' }, example: 'We send words through noise .\nThey arrive .\n' },
+      'multipart/form-data': {
+        schema: refTo('CorpusTokensForm'),
+        example: { name: 'europarl', train: '(train_data.pkl)', test: '(test_data.pkl)', vocabulary: '(vocab.json)' },
+      },
     },
   })
   @QueryFields(CORPUS_UPLOAD_FIELDS, 'text/plain only')
   @Answers(202, 'How far it has come; completed at once when it is there already', 'Preparation')
   @Problems(400, 401, 413, 415, 503)
   async start(@Req() request: Request, @Query() query: object): Promise<PreparationView> {
-    if (requireContentType(request, ['application/json', 'text/plain']) === 'text/plain') {
-      return this.upload(request, query);
-    }
+    const type = requireContentType(request, ['application/json', 'text/plain', 'multipart/form-data']);
+    if (type === 'text/plain') return this.upload(request, query);
     refuseQuery(query);
+    if (type === 'multipart/form-data') return this.uploadTokens(request);
     return this.corpora.startBuiltin(parseCorpusRequest(await readJson(request)));
   }
 
@@ -57,6 +66,32 @@ export class CorporaController {
       const text: StoredFile = { name: `${name}.txt`, key, size, sha256, contentType };
       return this.corpora.startUpload({ name, options, text }, async () => {
         await this.store.put(key, { path }, { size, sha256, contentType });
+      });
+    });
+  }
+
+  private uploadTokens(request: Request): Promise<PreparationView> {
+    const limits = { train: MAX_TOKENS_BYTES, test: MAX_TOKENS_BYTES, vocabulary: MAX_VOCABULARY_BYTES };
+    return receiveForm(request, limits, ({ fields, files }) => {
+      const { name } = parseCorpusTokens(fields);
+      const missing = Object.keys(limits).filter((part) => !files.has(part));
+      if (missing.length > 0) throw new InvalidRequest(missing.map((path) => ({ path, message: 'is required' })));
+      const storedAs = (part: string): StoredFile & { path: string } => {
+        const { fileName, size, sha256, path } = files.get(part) as UploadedFile;
+        const contentType = 'application/octet-stream';
+        return { name: fileName, key: keys.upload(sha256), size, sha256, contentType, path };
+      };
+      const given = { train: storedAs('train'), test: storedAs('test'), vocabulary: storedAs('vocabulary') };
+      const withoutPath = ({ path: _, ...file }: StoredFile & { path: string }): StoredFile => file;
+      const tokens = {
+        train: withoutPath(given.train),
+        test: withoutPath(given.test),
+        vocabulary: withoutPath(given.vocabulary),
+      };
+      return this.corpora.startTokens({ name, tokens }, async () => {
+        for (const { key, path, size, sha256, contentType } of Object.values(given)) {
+          await this.store.put(key, { path }, { size, sha256, contentType });
+        }
       });
     });
   }

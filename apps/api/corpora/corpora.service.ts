@@ -7,6 +7,7 @@ import {
   type CorpusRequest,
   NotFound,
   NotReady,
+  type PreparationRequest,
   type StoredFile,
 } from '#experiment';
 import { keys } from '#storage';
@@ -43,7 +44,18 @@ export class CorporaService {
     upload: { name: string; options: CorpusOptions; text: StoredFile },
     store: () => Promise<void>,
   ): Promise<PreparationView> {
-    const request = { kind: 'corpus', ...upload } as const;
+    return this.startStored({ kind: 'corpus', ...upload }, store);
+  }
+
+  /** As startUpload, for token ids that were made elsewhere. */
+  async startTokens(
+    upload: { name: string; tokens: Record<'train' | 'test' | 'vocabulary', StoredFile> },
+    store: () => Promise<void>,
+  ): Promise<PreparationView> {
+    return this.startStored({ kind: 'corpus', ...upload }, store);
+  }
+
+  private async startStored(request: PreparationRequest, store: () => Promise<void>): Promise<PreparationView> {
     const made = await this.preparations.completed(request);
     if (made !== undefined) return made;
     await this.live.requireFleet();

@@ -1,17 +1,16 @@
-// An uploaded text on its way into the store: streamed to a temporary file under a limit, hashed, and looked at whole
-// before anything is kept.
+// An uploaded text on its way into the store: streamed to a temporary file under a limit, hashed and looked at
+// on the way, before anything is kept.
 import { createHash, randomUUID } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Request } from 'express';
-import { MAX_TEXT_BYTES, parseTextFile } from '#experiment';
-import { StoreUnavailable } from '#storage';
-import { HttpProblem } from '../problems/problem.js';
+import { MAX_TEXT_BYTES, TextFileCheck } from '#experiment';
 import { tooLarge } from '../requests/json-body.js';
+import { uploadTrouble } from '../requests/uploaded-files.js';
 
 export interface UploadedText {
   path: string;
@@ -20,19 +19,12 @@ export interface UploadedText {
   sha256: string;
 }
 
-/** Texts are looked at one after the other: each may need its half gigabyte of memory. */
-let looking: Promise<unknown> = Promise.resolve();
-
 /** Receives the body, checks that it is text, hands it to `use`, and removes the temporary file whatever happens. */
 export async function receiveText<T>(request: Request, use: (text: UploadedText) => Promise<T>): Promise<T> {
   if (Number(request.get('content-length') ?? 0) > MAX_TEXT_BYTES) throw tooLarge(MAX_TEXT_BYTES);
   const folder = await mkdtemp(join(tmpdir(), 'semdistill-upload-'));
   try {
-    const text = await writeBody(request, join(folder, randomUUID()));
-    const look = looking.then(async () => parseTextFile(await readFile(text.path)));
-    looking = look.catch(() => undefined);
-    await look;
-    return await use(text);
+    return await use(await writeBody(request, join(folder, randomUUID())));
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -40,36 +32,35 @@ export async function receiveText<T>(request: Request, use: (text: UploadedText)
 
 async function writeBody(request: Request, path: string): Promise<UploadedText> {
   const hash = createHash('sha256');
+  const check = new TextFileCheck();
   let size = 0;
+  let fault: unknown;
   const measure = new Transform({
     transform(chunk: Buffer, _encoding, done) {
       size += chunk.length;
-      // What comes after the limit is read and dropped, so that the client gets to see the answer.
-      if (size > MAX_TEXT_BYTES) done();
-      else {
-        hash.update(chunk);
-        done(null, chunk);
+      // What comes after a fault or the limit is read and dropped, so that the client gets to see the answer.
+      if (fault !== undefined || size > MAX_TEXT_BYTES) {
+        done();
+        return;
       }
+      try {
+        check.push(chunk);
+      } catch (error) {
+        fault = error;
+        done();
+        return;
+      }
+      hash.update(chunk);
+      done(null, chunk);
     },
   });
   try {
     await pipeline(request, measure, createWriteStream(path, { mode: 0o600 }));
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined;
-    if (code === 'ENOSPC') {
-      throw new StoreUnavailable(
-        'The disk for uploads is full; free some space in the folder for temporary files.',
-        true,
-        {
-          cause: error,
-        },
-      );
-    }
-    if (code === 'ERR_STREAM_PREMATURE_CLOSE' || code === 'ECONNRESET') {
-      throw new HttpProblem(400, 'The upload was broken off; nothing was kept.');
-    }
-    throw error;
+    throw uploadTrouble(error);
   }
   if (size > MAX_TEXT_BYTES) throw tooLarge(MAX_TEXT_BYTES);
+  if (fault !== undefined) throw fault;
+  check.finish();
   return { path, size, sha256: hash.digest('hex') };
 }

@@ -3,12 +3,15 @@ import { applyDecorators } from '@nestjs/common';
 import { ApiQuery } from '@nestjs/swagger';
 import {
   BUILTIN_CORPUS_FIELDS,
+  CORPUS_UPLOAD_FIELDS,
   DISTILLATION_FIELDS,
   EVALUATION_FIELDS,
   type Field,
+  HYBRID_FIELDS,
   HYPERPARAMETER_FIELDS,
   SWEEP_FIELDS,
   TEACHER_FIELDS,
+  TEACHER_IMPORT_FIELDS,
   TEACHER_TRAINING_FIELDS,
 } from '#experiment';
 
@@ -52,6 +55,21 @@ export const REQUEST_SCHEMAS = {
       }),
     ],
   },
+  CorpusTokensForm: formOf(
+    {
+      train: "The reference's train_data.pkl: a pickled list of lists of token ids",
+      test: "The reference's test_data.pkl",
+      vocabulary: 'The vocab.json they were made with',
+    },
+    ['name', 'train', 'test', 'vocabulary'],
+    { name: CORPUS_UPLOAD_FIELDS.name },
+  ),
+  HybridRequest: objectOf(HYBRID_FIELDS),
+  TeacherImportForm: formOf(
+    { model: 'The tensors: .pth, .pt, .ckpt or .safetensors', vocabulary: 'The vocab.json it was trained with' },
+    ['model'],
+    TEACHER_IMPORT_FIELDS,
+  ),
 } satisfies Record<string, JsonSchema>;
 
 /** Describes each field of a table as a query parameter. */
@@ -70,6 +88,15 @@ export function QueryFields(fields: Fields, note: string) {
 
 function ref(name: string): JsonSchema {
   return { $ref: `#/components/schemas/${name}` };
+}
+
+/** A form: files by name, and text fields. */
+function formOf(files: Record<string, string>, required: string[], fields: Fields): JsonSchema {
+  const { properties, ...rest } = objectOf(fields);
+  const binary = Object.entries(files).map(
+    ([name, description]) => [name, { type: 'string', format: 'binary', description }] as const,
+  );
+  return { ...rest, required, properties: { ...Object.fromEntries(binary), ...(properties as JsonSchema) } };
 }
 
 function objectOf(fields: Fields, parts: Record<string, JsonSchema> = {}): JsonSchema {

@@ -26,12 +26,13 @@ const pageOf = (name: string) => exactly({ items: listOf(ref(name)), 'nextCursor
 
 const preparationFacts: Record<string, JsonSchema> = {
   preparationId: id,
-  kind: choice('corpus', 'teacher'),
+  kind: choice('corpus', 'teacher', 'hybrid'),
   name: text,
   'progress?': exactly({ fraction: { type: 'number', minimum: 0, maximum: 1 }, message: text }),
   'failure?': exactly({ reason: text }),
   'corpusId?': id,
   'teacherId?': id,
+  'hybridId?': id,
   createdAt: time,
   'finishedAt?': time,
 };
@@ -82,6 +83,20 @@ const ANSWER_SCHEMAS = {
   TeacherListItem: { oneOf: [exactly({ state: choice('ready'), ...teacherFacts }), ref('UnreadyItem')] },
   CorpusPage: pageOf('CorpusListItem'),
   CorpusOrPreparation: oneOf('Corpus', 'Preparation'),
+  TeacherImport: exactly({
+    name: text,
+    'corpusId?': id,
+    inspection: ref('ModelInspection'),
+    'preparation?': ref('Preparation'),
+  }),
+  HybridSubmission: exactly({ preparation: ref('Preparation'), warnings }),
+  ModelDescription: exactly({
+    label: text,
+    corpusId: id,
+    architecture: ref('Architecture'),
+    sha256: text,
+    vocabulary: exactly({ token_to_idx: { type: 'object', additionalProperties: count } }),
+  }),
   TeacherPage: pageOf('TeacherListItem'),
   TeacherOrPreparation: oneOf('Teacher', 'Preparation'),
   Artifact: exactly({ name: text, size: count, sha256: text, contentType: text }),

@@ -1,13 +1,14 @@
 // How a preparation (a corpus or teacher being made) is shown.
 export interface PreparationView {
   preparationId: string;
-  kind: 'corpus' | 'teacher';
+  kind: 'corpus' | 'teacher' | 'hybrid';
   name: string;
   status: 'queued' | 'running' | 'completed' | 'failed';
   progress?: { fraction: number; message: string };
   failure?: { reason: string };
   corpusId?: string;
   teacherId?: string;
+  hybridId?: string;
   createdAt: string;
   finishedAt?: string;
 }

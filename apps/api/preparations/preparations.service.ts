@@ -94,7 +94,7 @@ export class PreparationsService {
     const facts = { preparationId, kind: request.kind, name: request.name, createdAt };
     const result = await this.records.preparationResult(preparationId);
     if (result !== undefined) {
-      const { status, failure, corpusId, teacherId, finishedAt } = result;
+      const { status, failure, corpusId, teacherId, hybridId, finishedAt } = result;
       return {
         ...facts,
         status,
@@ -102,6 +102,7 @@ export class PreparationsService {
         ...(failure ? { failure } : {}),
         ...(corpusId ? { corpusId } : {}),
         ...(teacherId ? { teacherId } : {}),
+        ...(hybridId ? { hybridId } : {}),
       };
     }
     const progress = (await this.live.preparations([preparationId]))?.get(preparationId);

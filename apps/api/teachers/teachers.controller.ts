@@ -1,17 +1,28 @@
 // /v1/teachers: trained models that students learn from.
-import { Controller, Get, HttpCode, Param, Post, Query, Res } from '@nestjs/common';
-import type { Response } from 'express';
-import { parseTeacherRequest, type TeacherRecord, type TeacherRequest } from '#experiment';
-import { Answers, Operation, Paged, PathId, Problems, Takes } from '../openapi/decorators.js';
+import { Controller, Get, HttpCode, Param, Post, Query, Req, Res } from '@nestjs/common';
+import type { Request, Response } from 'express';
+import {
+  MAX_MODEL_BYTES,
+  MAX_VOCABULARY_BYTES,
+  parseTeacherRequest,
+  type TeacherRecord,
+  type TeacherRequest,
+} from '#experiment';
+import { Answers, Operation, Paged, PathId, Problems, refTo, Takes } from '../openapi/decorators.js';
 import type { PreparationView } from '../preparations/preparation-view.js';
 import type { Page } from '../records/records.service.js';
-import { JsonBody, ParsePipe } from '../requests/json-body.js';
+import { JsonBody, ParsePipe, requireContentType } from '../requests/json-body.js';
 import { QueryReader, refuseQuery } from '../requests/query.js';
+import { receiveForm } from '../requests/uploaded-files.js';
+import { type TeacherImport, TeacherImportService } from './teacher-import.service.js';
 import { type TeacherListItem, TeachersService } from './teachers.service.js';
 
 @Controller({ path: 'teachers', version: '1' })
 export class TeachersController {
-  constructor(private readonly teachers: TeachersService) {}
+  constructor(
+    private readonly teachers: TeachersService,
+    private readonly imports: TeacherImportService,
+  ) {}
 
   @Post()
   @HttpCode(202)
@@ -30,6 +41,29 @@ export class TeachersController {
   ): Promise<PreparationView> {
     refuseQuery(query);
     return this.teachers.start(request);
+  }
+
+  @Post('import')
+  @HttpCode(202)
+  @Operation({
+    tag: 'teachers',
+    summary: 'Bring in a teacher that was trained elsewhere',
+    description:
+      'The model file (PyTorch or safetensors, up to 512 MiB) and the vocab.json it was trained with, or the corpus it belongs to. Everything that is missing, extra or of another shape is told before anything is kept; then a worker measures its BLEU over SNR.',
+    bodies: {
+      'multipart/form-data': {
+        schema: refTo('TeacherImportForm'),
+        example: { model: '(teacher.pth)', vocabulary: '(vocab.json)', name: 'mine', heads: 8 },
+      },
+    },
+  })
+  @Answers(202, 'What the file holds and, unless it was a dry run, how far the import has come', 'TeacherImport')
+  @Problems(400, 401, 404, 409, 413, 415, 503)
+  import(@Req() request: Request, @Query() query: object): Promise<TeacherImport> {
+    refuseQuery(query);
+    requireContentType(request, ['multipart/form-data']);
+    const limits = { model: MAX_MODEL_BYTES, vocabulary: MAX_VOCABULARY_BYTES };
+    return receiveForm(request, limits, (form) => this.imports.import(form));
   }
 
   @Get()

@@ -1,40 +1,127 @@
-// Text to a corpus: the reference pipeline, then vocab.json and the token ids of both splits.
-import { readFile, writeFile } from 'node:fs/promises';
+// A corpus as vocab.json and the token ids of both splits: made from text by the reference pipeline, or checked where the
+// ids were made elsewhere.
+import { createReadStream } from 'node:fs';
+import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { buildCorpus, CorpusError, formatVocabulary, splitLines, splitSentences } from '#semcom';
+import { CheckpointError, readPickledLists } from '#checkpoint';
+import type { CorpusRecord } from '#experiment';
+import {
+  type Corpus,
+  CorpusBuilder,
+  CorpusError,
+  END,
+  formatVocabulary,
+  LineSplitter,
+  parseVocabulary,
+  START,
+  splitSentences,
+  tokenStatistics,
+  type Vocabulary,
+  VocabularyError,
+} from '#semcom';
 import type { TrainerJob } from '../trainer-protocol.js';
 import { JSON_TYPE, makeFolder } from './files.js';
-import { ImpossibleJob, type TrainerPort } from './port.js';
+import { ImpossibleJob, type TrainerPort, throttled } from './port.js';
 
-export async function prepareCorpus(
-  job: Extract<TrainerJob, { kind: 'prepare-corpus' }>,
+type CorpusJob = Extract<TrainerJob, { kind: 'prepare-corpus' }>;
+type TokensJob = Extract<TrainerJob, { kind: 'import-corpus' }>;
+type CorpusFacts = Pick<CorpusRecord, 'name' | 'source' | 'options'> & {
+  text?: NonNullable<CorpusRecord['statistics']>['text'];
+};
+
+export async function prepareCorpus(job: CorpusJob, workFolder: string, port: TrainerPort): Promise<void> {
+  const { name, source, options } = job;
+  const corpus = await inWords(() => corpusOfText(job, port));
+  const { lines, inLength, unique, kept } = corpus.counts;
+  await keep(corpus, { name, source, options, text: { lines, inLength, unique, kept } }, workFolder, port);
+}
+
+/** The reference's train_data.pkl, test_data.pkl and vocab.json, held against each other. */
+export async function importCorpus(job: TokensJob, workFolder: string, port: TrainerPort): Promise<void> {
+  const { name, source, files } = job;
+  const corpus = await inWords(async () => {
+    const vocabulary = parseVocabulary(await readFile(files.vocabulary.path, 'utf8'));
+    const read = async ({ path, fileName }: TokensJob['files']['train']) => {
+      const sentences = readPickledLists(await readFile(path));
+      refuseUnfit(sentences, vocabulary, fileName);
+      return sentences;
+    };
+    return { vocabulary, train: await read(files.train), test: await read(files.test) };
+  });
+  await keep(corpus, { name, source }, workFolder, port);
+}
+
+async function corpusOfText(job: CorpusJob, port: TrainerPort): Promise<Corpus> {
+  const builder = new CorpusBuilder(job.options);
+  if (job.source.kind === 'builtin') {
+    // Speeches are running prose; a user's file has one sentence or paragraph a line, as the reference takes it.
+    for (const line of splitSentences(await readFile(job.textFile, 'utf8'))) builder.add(line);
+    return builder.finish();
+  }
+  const { size } = await stat(job.textFile);
+  const tell = throttled((fraction: number) => port.send({ type: 'reading', fraction }));
+  const decoder = new TextDecoder();
+  const splitter = new LineSplitter();
+  let done = 0;
+  for await (const bytes of createReadStream(job.textFile, { highWaterMark: 1024 * 1024 })) {
+    for (const line of splitter.push(decoder.decode(bytes as Buffer, { stream: true }))) builder.add(line);
+    done += (bytes as Buffer).length;
+    tell(done / size);
+  }
+  for (const line of splitter.finish()) builder.add(line);
+  return builder.finish();
+}
+
+/** Ids beyond the vocabulary, sentences without START and END, and splits without sentences are no corpus. */
+function refuseUnfit(sentences: number[][], vocabulary: Vocabulary, fileName: string): void {
+  if (sentences.length === 0) throw new CorpusError(`${fileName} holds no sentence.`);
+  for (const [place, ids] of sentences.entries()) {
+    const beyond = ids.find((id) => id >= vocabulary.size);
+    if (beyond !== undefined) {
+      throw new CorpusError(
+        `Sentence ${place} of ${fileName} holds the id ${beyond}, but the vocabulary has ${vocabulary.size} words: the files do not belong together.`,
+      );
+    }
+    if (ids.length < 3 || ids[0] !== START || ids.at(-1) !== END) {
+      throw new CorpusError(
+        `Sentence ${place} of ${fileName} is not <START> (${START}), words, <END> (${END}): give the file as the reference pipeline writes it, unpadded.`,
+      );
+    }
+  }
+}
+
+async function inWords<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof CorpusError || error instanceof CheckpointError || error instanceof VocabularyError)
+      throw new ImpossibleJob(error.message);
+    throw error;
+  }
+}
+
+async function keep(
+  corpus: Pick<Corpus, 'vocabulary' | 'train' | 'test'>,
+  { text, ...facts }: CorpusFacts,
   workFolder: string,
   port: TrainerPort,
 ): Promise<void> {
-  const text = await readFile(job.textFile, 'utf8');
-  // Speeches are running prose; a user's file has one sentence or paragraph a line, as the reference takes it.
-  const lines = job.source.kind === 'builtin' ? splitSentences(text) : splitLines(text);
-  let corpus: ReturnType<typeof buildCorpus>;
-  try {
-    corpus = buildCorpus(lines, job.options);
-  } catch (error) {
-    if (error instanceof CorpusError) throw new ImpossibleJob(error.message);
-    throw error;
-  }
+  const { vocabulary, train, test } = corpus;
   const folder = await makeFolder(workFolder, 'corpus');
-  await writeFile(join(folder, 'vocab.json'), formatVocabulary(corpus.vocabulary));
-  await writeFile(join(folder, 'train.json'), JSON.stringify(corpus.train));
-  await writeFile(join(folder, 'test.json'), JSON.stringify(corpus.test));
+  await writeFile(join(folder, 'vocab.json'), formatVocabulary(vocabulary));
+  await writeFile(join(folder, 'train.json'), JSON.stringify(train));
+  await writeFile(join(folder, 'test.json'), JSON.stringify(test));
+  const tokens = (split: number[][]) => split.reduce((sum, ids) => sum + ids.length, 0);
+  const statistics = tokenStatistics(corpus, vocabulary.size);
   port.send({
     type: 'corpus-completed',
     corpus: {
-      name: job.name,
-      source: job.source,
-      options: job.options,
-      vocabularySize: corpus.vocabulary.size,
-      maxTokens: corpus.counts.maxTokens,
-      sentences: { train: corpus.train.length, test: corpus.test.length },
-      tokens: { train: corpus.counts.trainTokens, test: corpus.counts.testTokens },
+      ...facts,
+      vocabularySize: vocabulary.size,
+      maxTokens: statistics.tokensPerSentence.max,
+      sentences: { train: train.length, test: test.length },
+      tokens: { train: tokens(train), test: tokens(test) },
+      statistics: { ...(text ? { text } : {}), ...statistics },
     },
     files: ['vocab.json', 'train.json', 'test.json'].map((name) => ({ name, contentType: JSON_TYPE })),
   });

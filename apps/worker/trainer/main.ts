@@ -6,9 +6,10 @@ import { readConfig } from '#config';
 import { type Engine, startEngine } from '#engine';
 import type { TrainerCommand, TrainerJob, TrainerMessage } from '../trainer-protocol.js';
 import { runBundle } from './bundle.js';
-import { prepareCorpus } from './corpus.js';
+import { importCorpus, prepareCorpus } from './corpus.js';
+import { scoreHybrid } from './hybrid.js';
 import { ImpossibleJob, type TrainerPort } from './port.js';
-import { measureShippedTeacher, trainTeacher } from './teacher.js';
+import { importTeacher, measureShippedTeacher, trainTeacher } from './teacher.js';
 
 /** Ended by a signal: the worker sees that from how the process exits. */
 let wasTerminated = false;
@@ -50,6 +51,10 @@ async function run(workFolder: string): Promise<void> {
     await prepareCorpus(job, workFolder, port);
     return;
   }
+  if (job.kind === 'import-corpus') {
+    await importCorpus(job, workFolder, port);
+    return;
+  }
   const { backend, threads, requireGpu, checkpointSeconds } = readConfig();
   const engine: Engine = await startEngine({ backend, requireGpu, ...(threads === undefined ? {} : { threads }) });
   if (engine.notice) console.error(engine.notice);
@@ -61,6 +66,10 @@ async function run(workFolder: string): Promise<void> {
       return trainTeacher(job, engine, workFolder, port);
     case 'measure-teacher':
       return measureShippedTeacher(job, engine, workFolder, port);
+    case 'score-hybrid':
+      return scoreHybrid(job, engine, workFolder, port);
+    case 'import-teacher':
+      return importTeacher(job, engine, workFolder, port);
   }
 }
 

@@ -1,12 +1,19 @@
-// A teacher: trained here from random parameters, or a shipped one read, checked and measured.
+// A teacher: trained here from random parameters, or a shipped or imported one read, checked and measured.
 import { copyFile, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { CheckpointError, readSafetensors } from '#checkpoint';
+import { CheckpointError, readCheckpoint, readSafetensors, toFloat32, withoutPrefix } from '#checkpoint';
 import { measureBleu, REFERENCE_ADAM, trainStudents } from '#distillation';
 import type { Engine } from '#engine';
-import { type Architecture, type CorpusRecord, countParameters, type TeacherRecord } from '#experiment';
-import { disposeWeights, initialArrays, RandomStream, weightsFromArrays } from '#semcom';
+import { type Architecture, type CorpusRecord, countParameters, scoreWarnings, type TeacherRecord } from '#experiment';
+import {
+  disposeWeights,
+  fromStateDict,
+  initialArrays,
+  RandomStream,
+  stateDictFaults,
+  weightsFromArrays,
+} from '#semcom';
 import type { TrainerJob } from '../trainer-protocol.js';
 import { lossKernelOf, optimizerOf, splitTest } from './engine-parts.js';
 import { type CorpusData, MODEL_TYPE, type Model, makeFolder, readCorpus, readModel, writeModel } from './files.js';
@@ -77,17 +84,14 @@ export async function trainTeacher(
       `The teacher's loss became NaN at step ${trained.step}: lower the learning rate (${training.learningRate}).`,
     );
   const origin = { kind: 'trained' as const, training };
-  const measured = await measure(
-    { shape, arrays: best },
-    { name: job.name, corpus, data, origin, engine, port, ...training },
-  );
+  const measured = await measure({ shape, arrays: best }, { corpus, data, engine, port, ...training });
   const folder = await makeFolder(workFolder, 'teacher');
   await writeModel(
     join(folder, 'model.safetensors'),
     { shape, arrays: best },
     { corpusId: corpus.corpusId, role: 'teacher' },
   );
-  sendTeacher(measured, port);
+  sendTeacher({ name: job.name, origin, ...measured }, port);
 }
 
 /** The teacher that comes with semdistill: its file is checked against the corpus, then measured as any other. */
@@ -101,10 +105,8 @@ export async function measureShippedTeacher(
   const model = await readShipped(job.teacherFile, job.corpus);
   const origin = { kind: 'builtin' as const, builtin: job.builtin };
   const measured = await measure(model, {
-    name: job.name,
     corpus: job.corpus,
     data,
-    origin,
     engine,
     port,
     channel: 'awgn',
@@ -112,7 +114,40 @@ export async function measureShippedTeacher(
   });
   const folder = await makeFolder(workFolder, 'teacher');
   await copyFile(job.teacherFile, join(folder, 'model.safetensors'));
-  sendTeacher(measured, port);
+  sendTeacher({ name: job.name, origin, ...measured }, port);
+}
+
+/** A teacher that was trained elsewhere, in PyTorch or here: read, measured as any other, kept as safetensors. */
+export async function importTeacher(
+  job: Extract<TrainerJob, { kind: 'import-teacher' }>,
+  engine: Engine,
+  workFolder: string,
+  port: TrainerPort,
+): Promise<void> {
+  const { name, corpus, origin } = job;
+  const data = await readCorpus(job.corpusFolder);
+  const model = await readForeign(job.modelFile, job.architecture);
+  const about = { corpus, data, engine, port, channel: 'awgn', channelProfile: 'exact' } as const;
+  const measured = { name, origin, ...(await measure(model, about)) };
+  const warnings = scoreWarnings(measured.scores);
+  const folder = await makeFolder(workFolder, 'teacher');
+  await writeModel(join(folder, 'model.safetensors'), model, { corpusId: corpus.corpusId, role: 'teacher' });
+  sendTeacher(warnings.length > 0 ? { ...measured, warnings } : measured, port);
+}
+
+async function readForeign(file: string, shape: Architecture): Promise<Model> {
+  try {
+    const tensors = withoutPrefix(readCheckpoint(await readFile(file)));
+    const state = new Map(
+      [...tensors].map(([name, tensor]) => [name, { shape: tensor.shape, data: toFloat32(tensor) }] as const),
+    );
+    const faults = stateDictFaults(shape, state);
+    if (faults.length > 0) throw new ImpossibleJob(`The model file does not fit: ${faults.slice(0, 8).join('; ')}.`);
+    return { shape, arrays: fromStateDict(shape, state) };
+  } catch (error) {
+    if (error instanceof CheckpointError) throw new ImpossibleJob(`The model file cannot be read: ${error.message}`);
+    throw error;
+  }
 }
 
 async function readShipped(file: string, corpus: CorpusRecord): Promise<Model> {
@@ -132,9 +167,10 @@ async function readShipped(file: string, corpus: CorpusRecord): Promise<Model> {
   }
 }
 
-async function measure(
+/** BLEU over SNR of a model on the first test sentences, and what it is. */
+export async function measure(
   model: Model,
-  about: Pick<Measured, 'name' | 'origin'> & {
+  about: {
     corpus: CorpusRecord;
     data: CorpusData;
     engine: Engine;
@@ -142,7 +178,7 @@ async function measure(
     channel: Measured['scores']['channel'];
     channelProfile: Measured['scores']['channelProfile'];
   },
-): Promise<Measured> {
+): Promise<Pick<Measured, 'architecture' | 'corpusId' | 'parameters' | 'scores' | 'numerics'>> {
   const { data, corpus, channel, channelProfile } = about;
   const { evaluation } = splitTest(data.test, MEASURED_SENTENCES);
   const weights = weightsFromArrays(model.shape, model.arrays);
@@ -162,10 +198,8 @@ async function measure(
   disposeWeights(weights);
   if (!curve) throw new Error('nothing was measured');
   return {
-    name: about.name,
     architecture: model.shape,
     corpusId: corpus.corpusId,
-    origin: about.origin,
     parameters: countParameters(model.shape),
     scores: { ...curve, channel, channelProfile, sentences: evaluation.length },
     numerics: about.engine.numerics,

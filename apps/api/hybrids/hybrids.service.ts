@@ -1,0 +1,80 @@
+// Hybrids of two stored models: held against each other before anything is started, made and scored by a worker.
+import { Inject, Injectable } from '@nestjs/common';
+import {
+  type HybridRecord,
+  type HybridRequest,
+  hybridFaults,
+  InvalidRequest,
+  NotFound,
+  type PreparationRequest,
+  unfrozenPairWarning,
+  type Warning,
+} from '#experiment';
+import { findJson, keys, type ObjectStore } from '#storage';
+import { STORE } from '../connections.js';
+import { ModelsService, type StoredModel } from '../models/models.service.js';
+import type { PreparationView } from '../preparations/preparation-view.js';
+import { PreparationsService } from '../preparations/preparations.service.js';
+import { LiveService } from '../records/live.service.js';
+import { RecordsService } from '../records/records.service.js';
+
+export interface HybridSubmission {
+  preparation: PreparationView;
+  warnings: Warning[];
+}
+
+@Injectable()
+export class HybridsService {
+  constructor(
+    @Inject(STORE) private readonly store: ObjectStore,
+    private readonly models: ModelsService,
+    private readonly records: RecordsService,
+    private readonly preparations: PreparationsService,
+    private readonly live: LiveService,
+  ) {}
+
+  /** Throws InvalidRequest with everything that keeps the two apart. */
+  async start({ transmitter, receiver, name }: HybridRequest): Promise<HybridSubmission> {
+    const [sender, hearer] = [await this.models.resolve(transmitter), await this.models.resolve(receiver)];
+    const faults = hybridFaults(await this.withVocabulary(sender), await this.withVocabulary(hearer));
+    if (faults.length > 0) throw new InvalidRequest(faults);
+    const warnings = isTrainedPair(sender, hearer) ? [] : [unfrozenPairWarning(sender.label, hearer.label)];
+    const side = ({ label, file, architecture }: StoredModel) => ({ label, file, architecture });
+    const { corpusId } = sender;
+    const request: PreparationRequest = {
+      kind: 'hybrid',
+      name,
+      corpusId,
+      transmitter: side(sender),
+      receiver: side(hearer),
+      warnings,
+    };
+    const made = await this.preparations.completed(request);
+    if (made !== undefined) return { preparation: made, warnings };
+    await this.live.requireFleet();
+    return { preparation: await this.preparations.start(request), warnings };
+  }
+
+  async get(hybridId: string): Promise<HybridRecord> {
+    const isId = /^[0-9a-f]{32}$/.test(hybridId);
+    const hybrid = isId ? await findJson<HybridRecord>(this.store, keys.hybrid(hybridId)) : undefined;
+    if (!hybrid) throw new NotFound(`There is no hybrid ${JSON.stringify(hybridId)}; POST /v1/hybrids makes one.`);
+    return hybrid;
+  }
+
+  private async withVocabulary(model: StoredModel) {
+    const corpus = await this.records.corpus(model.corpusId);
+    const vocabulary = corpus?.files.find((file) => file.name === 'vocab.json');
+    return { ...model, vocabularySha256: vocabulary?.sha256 ?? model.corpusId };
+  }
+}
+
+/** One model's own two sides, or a student's side that learned with the other's side frozen. */
+function isTrainedPair(transmitter: StoredModel, receiver: StoredModel): boolean {
+  if (transmitter.file.sha256 === receiver.file.sha256) return true;
+  const learned = (student: StoredModel, teacher: StoredModel, part: 'encoder' | 'decoder') =>
+    student.learned?.freezeKeptSide === true &&
+    student.learned.distillPart === part &&
+    student.learned.teacherId === teacher.teacherId;
+  return learned(receiver, transmitter, 'decoder') || learned(transmitter, receiver, 'encoder');
+}
