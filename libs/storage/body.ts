@@ -96,17 +96,8 @@ export async function saveVerified(
   const temporary = `${path}.${randomUUID()}.part`;
   const file = await open(temporary, 'wx');
   try {
-    // Not through a pipeline: a chunk at a time needs the least memory.
-    const hash = createHash('sha256');
-    let size = 0;
-    for await (const chunk of source) {
-      options.signal?.throwIfAborted();
-      const bytes = chunk as Buffer;
-      hash.update(bytes);
-      size += bytes.byteLength;
-      await file.writeFile(bytes);
-    }
-    assertIntact(key, { size, sha256: hash.digest('hex') }, options.written);
+    const found = await writeGathered(file, source, options.signal);
+    assertIntact(key, found, options.written);
     await file.sync();
     await file.close();
     await rename(temporary, path);
@@ -116,6 +107,55 @@ export async function saveVerified(
     // The reason that was given, not the stream's own word for it.
     options.signal?.throwIfAborted();
     throw error;
+  }
+}
+
+/** Writes and hashes a stream. Small chunks are gathered, and one batch is written while the next one arrives. */
+async function writeGathered(
+  file: FileHandle,
+  source: AsyncIterable<unknown>,
+  signal: AbortSignal | undefined,
+): Promise<BodyFacts> {
+  const hash = createHash('sha256');
+  let size = 0;
+  let gathered: Buffer[] = [];
+  let gatheredSize = 0;
+  let writing: Promise<void> = Promise.resolve();
+  const flush = async () => {
+    await writing;
+    writing = writeAll(file, gathered);
+    // A failure is met where the write is awaited.
+    writing.catch(() => {});
+    gathered = [];
+    gatheredSize = 0;
+  };
+  try {
+    for await (const chunk of source) {
+      signal?.throwIfAborted();
+      const bytes = chunk as Buffer;
+      hash.update(bytes);
+      size += bytes.byteLength;
+      gathered.push(bytes);
+      gatheredSize += bytes.byteLength;
+      if (gatheredSize >= READ_CHUNK) await flush();
+    }
+    await flush();
+  } finally {
+    await writing;
+  }
+  return { size, sha256: hash.digest('hex') };
+}
+
+/** One writev may write less than all; the rest follows. */
+async function writeAll(file: FileHandle, buffers: Buffer[]): Promise<void> {
+  let rest = buffers.filter((buffer) => buffer.byteLength > 0);
+  while (rest.length > 0) {
+    let { bytesWritten } = await file.writev(rest);
+    rest = rest.flatMap((buffer) => {
+      const written = Math.min(bytesWritten, buffer.byteLength);
+      bytesWritten -= written;
+      return written < buffer.byteLength ? [buffer.subarray(written)] : [];
+    });
   }
 }
 

@@ -2,6 +2,7 @@
 // is aborted; a file above 64 MiB keeps its parts on the server instead and goes on from them, in this process or, after
 // a kill, in the next one that uploads the same file (upload-journal.ts).
 import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { assertStated } from './body.js';
 import { StoreUnavailable } from './object-store.js';
 import { S3Failure } from './s3-failure.js';
@@ -14,7 +15,8 @@ import { type JournalPart, UploadJournal } from './upload-journal.js';
 export const RESUMABLE_SIZE = 64 * 1024 ** 2;
 /** Parts on their way at once: hides the server's latency. They are streamed, so each costs little memory. */
 const PARTS_AT_ONCE = 3;
-/** S3 lists so many parts at once. */
+const ABORT_PATIENCE_MS = 3_000;
+/** A thousand parts are listed at once. */
 const MAX_LISTINGS = 20;
 
 interface PartsUpload {
@@ -39,7 +41,7 @@ export async function putParts(plan: UploadPlan): Promise<Uploaded> {
     const mayGoOn = upload.journal !== undefined && error instanceof StoreUnavailable && error.retriable;
     if (mayGoOn) await upload.journal?.close();
     else {
-      await abortUpload(target.requests, key, upload.uploadId);
+      await abortSoon(target.requests, key, upload.uploadId);
       await upload.journal?.remove();
     }
     throw error;
@@ -102,6 +104,14 @@ async function resume(plan: UploadPlan): Promise<PartsUpload | undefined> {
     await journal.remove();
     return undefined;
   }
+}
+
+/** Whoever cancels is not made to wait for a server that has fallen silent; the abort goes on by itself. */
+async function abortSoon(requests: S3Requests, key: string, uploadId: string): Promise<void> {
+  const waited = new AbortController();
+  const enough = sleep(ABORT_PATIENCE_MS, undefined, { signal: waited.signal, ref: false }).catch(() => {});
+  await Promise.race([abortUpload(requests, key, uploadId), enough]);
+  waited.abort();
 }
 
 /** Takes a broken upload's parts off the server; what stays because that fails too is swept after a day. */

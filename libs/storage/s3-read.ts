@@ -80,6 +80,7 @@ export class S3Reading {
         }
         this.response.destroy();
         this.response = await this.again({ start: at, end }, version);
+        if (this.isClosed) return;
       }
     } finally {
       this.close();

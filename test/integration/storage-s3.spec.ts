@@ -286,6 +286,20 @@ describe.skipIf(!minioBinary)('MinIO', () => {
       expect(await store.head('cancelled')).toBeUndefined();
     });
 
+    it('stops at the signal although the server has fallen silent for good', async () => {
+      const cancel = new AbortController();
+      proxy.decide(({ part, method }) => (part !== undefined || method === 'DELETE' ? 'silence' : undefined));
+      const patient = await openStore({ ...minio.settings('faults'), endpoint: proxy.endpoint });
+      const put = patient.put('silent', body, { signal: cancel.signal });
+      await vi.waitUntil(() => proxy.seen().some(({ part }) => part !== undefined), { timeout: 10_000 });
+      const cancelledAt = performance.now();
+      cancel.abort(new Error('enough'));
+      await expect(put).rejects.toThrow('enough');
+      expect(performance.now() - cancelledAt).toBeLessThan(5000);
+      proxy.fail();
+      await patient.close();
+    });
+
     it('a slow reader is not taken for a silent server', async () => {
       await store.put('slow', body);
       const stream = await store.stream('slow');
