@@ -288,8 +288,8 @@ describe.skipIf(!minioBinary)('MinIO', () => {
 
     it('stops at the signal although the server has fallen silent for good', async () => {
       const cancel = new AbortController();
-      proxy.decide(({ part, method }) => (part !== undefined || method === 'DELETE' ? 'silence' : undefined));
       const patient = await openStore({ ...minio.settings('faults'), endpoint: proxy.endpoint });
+      proxy.decide(({ part, method }) => (part !== undefined || method === 'DELETE' ? 'silence' : undefined));
       const put = patient.put('silent', body, { signal: cancel.signal });
       await vi.waitUntil(() => proxy.seen().some(({ part }) => part !== undefined), { timeout: 10_000 });
       const cancelledAt = performance.now();
