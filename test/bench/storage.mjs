@@ -68,6 +68,13 @@ export async function runStorage(args) {
     return 2;
   }
   const folder = await mkdtemp(join(tmpdir(), 'semdistill-bench-storage-'));
+  // Told to stop, the server and the files must not be left behind.
+  const stop = async () => {
+    await server.close();
+    await rm(folder, { recursive: true, force: true });
+    process.exit(130);
+  };
+  process.once('SIGINT', stop).once('SIGTERM', stop);
   try {
     const runs = await measure(server, folder, options);
     for (const line of tableOf(runs)) console.log(line);
