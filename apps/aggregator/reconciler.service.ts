@@ -3,10 +3,9 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import type { PreparationRecord, SweepRecord } from '#experiment';
 import { bundleJobs, type FleetJob, FleetUnavailable, jobIdOf, type RedisFleet } from '#queue';
-import { getJson, keys, type ObjectStore } from '#storage';
+import { getJson, keys, listFolders, type ObjectStore } from '#storage';
 import { FLEET, STORE } from './connections.js';
 import { OpenSweep } from './open-sweep.js';
-import { listRecords } from './record-listing.js';
 import { settleSweep } from './settle-sweep.js';
 
 const LEASE_MS = 60_000;
@@ -24,12 +23,12 @@ export class ReconcilerService {
 
   /** One look at the whole record. One sweep's trouble is said and keeps no other from being settled. */
   async reconcile(): Promise<void> {
-    for await (const { id, names } of listRecords(this.store, keys.sweeps())) {
-      if (names.has('settled.json')) this.open.delete(id);
-      else if (names.has('sweep.json')) await this.careFor(id, names.has('cancelled.json'));
+    for await (const { id, sizes } of listFolders(this.store, keys.sweeps())) {
+      if (sizes.has('settled.json')) this.open.delete(id);
+      else if (sizes.has('sweep.json')) await this.careFor(id, sizes.has('cancelled.json'));
     }
-    for await (const { id, names } of listRecords(this.store, keys.preparations())) {
-      if (names.has('preparation.json') && !names.has('result.json')) await this.putBackPreparation(id);
+    for await (const { id, sizes } of listFolders(this.store, keys.preparations())) {
+      if (sizes.has('preparation.json') && !sizes.has('result.json')) await this.putBackPreparation(id);
     }
   }
 

@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cacheFolder } from '#config';
-import type { ObjectHead, ObjectStore } from '#storage';
+import { listPages, type ObjectHead, type ObjectStore } from '#storage';
 import type { Context } from './context.js';
 import { asTrouble, openNamedStore } from './named-store.js';
 import { EXIT_WRONG_REQUEST, Interrupted, Trouble } from './trouble.js';
@@ -98,10 +98,8 @@ export async function copyStore(
 
 /** One pass over the listing for the objects of one rank. */
 async function copyRank(route: Route, isMeant: (key: string) => boolean, progress: Progress): Promise<void> {
-  let cursor: string | undefined;
-  do {
-    const page = await route.from.list('', cursor === undefined ? {} : { cursor });
-    const waiting = page.objects.filter(({ key }) => isMeant(key) && !key.startsWith('probes/'));
+  for await (const objects of listPages(route.from, '')) {
+    const waiting = objects.filter(({ key }) => isMeant(key) && !key.startsWith('probes/'));
     const work = async () => {
       for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
         if (route.signal.aborted) throw new Interrupted();
@@ -110,8 +108,7 @@ async function copyRank(route: Route, isMeant: (key: string) => boolean, progres
       }
     };
     await Promise.all(Array.from({ length: PARALLEL }, work));
-    cursor = page.cursor;
-  } while (cursor !== undefined);
+  }
 }
 
 async function copyOne(route: Route, key: string, progress: Progress): Promise<void> {

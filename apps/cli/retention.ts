@@ -1,7 +1,7 @@
 // What of the record may go: intermediate checkpoints after some days, and what attempts left that came second. Everything
 // that is not known to be one of these stays, and so does all that a kept or unsettled sweep refers to.
 import type { SettledRecord, StoredFile, SweepRecord, TrialResult } from '#experiment';
-import { findJson, keys, type ObjectStore } from '#storage';
+import { findJson, keys, listFolders, type ObjectStore } from '#storage';
 
 export interface RetentionPolicy {
   /** Intermediate checkpoints go so many days after their trial has ended. */
@@ -53,29 +53,6 @@ async function heldTrials(store: ObjectStore, policy: RetentionPolicy): Promise<
     for (const { trialId } of sweep?.trials ?? []) held.add(trialId);
   }
   return held;
-}
-
-/** The folders directly under a prefix, each with the names and sizes of what lies in it. */
-async function* listFolders(
-  store: ObjectStore,
-  prefix: string,
-): AsyncGenerator<{ id: string; sizes: Map<string, number> }> {
-  let current: { id: string; sizes: Map<string, number> } | undefined;
-  let cursor: string | undefined;
-  do {
-    const page = await store.list(prefix, cursor === undefined ? {} : { cursor });
-    for (const { key, size } of page.objects) {
-      const [id = '', ...rest] = key.slice(prefix.length).split('/');
-      if (rest.length === 0) continue;
-      if (current?.id !== id) {
-        if (current) yield current;
-        current = { id, sizes: new Map() };
-      }
-      current.sizes.set(rest.join('/'), size);
-    }
-    cursor = page.cursor;
-  } while (cursor !== undefined);
-  if (current) yield current;
 }
 
 function below(trialId: string, key: string): string {

@@ -2,7 +2,7 @@
 // starts anew, gone when its trials have ended. Failures here cost time, never a result: they are said and worked around.
 import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { findJson, keys, ObjectCorrupt, ObjectNotFound, putJson } from '#storage';
+import { findJson, keys, listPages, ObjectCorrupt, ObjectNotFound, putJson } from '#storage';
 import {
   CHECKPOINT_FOLDER,
   type CheckpointFile,
@@ -95,12 +95,8 @@ export class BundleCheckpoints {
     const { store, log } = this.tools;
     try {
       await store.delete(keys.bundleCheckpoint(this.bundleId));
-      for (let cursor: string | undefined; ; ) {
-        const page = await store.list(keys.bundle(this.bundleId), cursor === undefined ? {} : { cursor });
-        for (const { key } of page.objects) await store.delete(key);
-        cursor = page.cursor;
-        if (cursor === undefined) return;
-      }
+      for await (const objects of listPages(store, keys.bundle(this.bundleId)))
+        for (const { key } of objects) await store.delete(key);
     } catch (error) {
       log.warn(`bundle ${this.bundleId}: its checkpoints stay in the store: ${(error as Error).message}`);
     }

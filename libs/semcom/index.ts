@@ -14,6 +14,7 @@ export * from './greedy.js';
 export * from './line-splitter.js';
 export * from './normalise.js';
 export * from './philox.js';
+export { positionTable } from './position-table.js';
 export * from './sentences.js';
 export * from './survey-state-dict.js';
 export * from './tokens.js';

@@ -4,6 +4,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { LAYER_NORM_EPSILON } from './architecture.js';
 import { type DropoutSite, dropOut } from './dropout.js';
 import { fusedAddNorm, fusedAttention, fusedBiasRelu, fusedEmbed, hasFusedLayers, product } from './fused-layers.js';
+import { positionTable } from './position-table.js';
 import type { Weights } from './weights.js';
 
 /** Which rows belong together: G groups, `batch` sentences of `tokens` positions each. */
@@ -173,19 +174,6 @@ function attendFused(...[weights, name, x, memory, options]: AttendArguments): t
 export function weigh(query: tf.Tensor4D, key: tf.Tensor4D, value: tf.Tensor4D, hiding: tf.Tensor | null): tf.Tensor4D {
   const scores = tf.mul(tf.matMul(query, key, false, true), 1 / Math.sqrt(query.shape[3]));
   return tf.matMul(tf.softmax(hiding ? tf.add(scores, hiding) : scores), value) as tf.Tensor4D;
-}
-
-/** pe[t, 2i] = sin(t r_i), pe[t, 2i+1] = cos(t r_i), r_i = exp(-2i ln(10000) / d); [tokens, d], as the reference. */
-export function positionTable(tokens: number, dModel: number): Float32Array {
-  const table = new Float32Array(tokens * dModel);
-  for (let t = 0; t < tokens; t++) {
-    for (let i = 0; i < dModel; i += 2) {
-      const angle = t * Math.exp(-i * (Math.log(10000) / dModel));
-      table[t * dModel + i] = Math.sin(angle);
-      if (i + 1 < dModel) table[t * dModel + i + 1] = Math.cos(angle);
-    }
-  }
-  return table;
 }
 
 /**

@@ -4,6 +4,7 @@ export type { SignUrl } from './directory-store.js';
 export { findJson, getJson, putJson, putJsonIfAbsent } from './json-objects.js';
 export { InvalidKey } from './key-rules.js';
 export * from './keys.js';
+export { listFolders, listPages } from './listing.js';
 export * from './object-store.js';
 export { type OpenStoreOptions, openStore } from './open-store.js';
 export type { RetryPolicy } from './s3-requests.js';

@@ -7,13 +7,11 @@ import {
   type CorpusRequest,
   NotFound,
   NotReady,
-  type PreparationRequest,
   type StoredFile,
 } from '#experiment';
 import { keys } from '#storage';
 import type { PreparationView, UnreadyItem } from '../preparations/preparation-view.js';
 import { PreparationsService } from '../preparations/preparations.service.js';
-import { LiveService } from '../records/live.service.js';
 import { mapLimited } from '../records/map-limited.js';
 import { namesOrNone } from '../records/names.js';
 import { type Page, RecordsService } from '../records/records.service.js';
@@ -28,15 +26,10 @@ export class CorporaService {
   constructor(
     private readonly records: RecordsService,
     private readonly preparations: PreparationsService,
-    private readonly live: LiveService,
   ) {}
 
   async startBuiltin({ builtin }: CorpusRequest): Promise<PreparationView> {
-    const request = { kind: 'corpus', name: builtin, builtin } as const;
-    const made = await this.preparations.completed(request);
-    if (made !== undefined) return made;
-    await this.live.requireFleet();
-    return this.preparations.start(request);
+    return this.preparations.ask({ kind: 'corpus', name: builtin, builtin });
   }
 
   /** `store` puts the text where the worker finds it; it is called only when the corpus is not there already. */
@@ -44,7 +37,7 @@ export class CorporaService {
     upload: { name: string; options: CorpusOptions; text: StoredFile },
     store: () => Promise<void>,
   ): Promise<PreparationView> {
-    return this.startStored({ kind: 'corpus', ...upload }, store);
+    return this.preparations.ask({ kind: 'corpus', ...upload }, store);
   }
 
   /** As startUpload, for token ids that were made elsewhere. */
@@ -52,15 +45,7 @@ export class CorporaService {
     upload: { name: string; tokens: Record<'train' | 'test' | 'vocabulary', StoredFile> },
     store: () => Promise<void>,
   ): Promise<PreparationView> {
-    return this.startStored({ kind: 'corpus', ...upload }, store);
-  }
-
-  private async startStored(request: PreparationRequest, store: () => Promise<void>): Promise<PreparationView> {
-    const made = await this.preparations.completed(request);
-    if (made !== undefined) return made;
-    await this.live.requireFleet();
-    await store();
-    return this.preparations.start(request);
+    return this.preparations.ask({ kind: 'corpus', ...upload }, store);
   }
 
   /** Stored corpora in the order of their ids; the first page begins with those that are not ready. */

@@ -1,16 +1,14 @@
 // An uploaded text on its way into the store: streamed to a temporary file under a limit, hashed and looked at
 // on the way, before anything is kept.
-import { createHash, randomUUID } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Request } from 'express';
 import { MAX_TEXT_BYTES, TextFileCheck } from '#experiment';
 import { tooLarge } from '../requests/json-body.js';
-import { uploadTrouble } from '../requests/uploaded-files.js';
+import { inUploadFolder, uploadTrouble } from '../requests/uploaded-files.js';
 
 export interface UploadedText {
   path: string;
@@ -22,12 +20,7 @@ export interface UploadedText {
 /** Receives the body, checks that it is text, hands it to `use`, and removes the temporary file whatever happens. */
 export async function receiveText<T>(request: Request, use: (text: UploadedText) => Promise<T>): Promise<T> {
   if (Number(request.get('content-length') ?? 0) > MAX_TEXT_BYTES) throw tooLarge(MAX_TEXT_BYTES);
-  const folder = await mkdtemp(join(tmpdir(), 'semdistill-upload-'));
-  try {
-    return await use(await writeBody(request, join(folder, randomUUID())));
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  return inUploadFolder(async (folder) => use(await writeBody(request, join(folder, 'text'))));
 }
 
 async function writeBody(request: Request, path: string): Promise<UploadedText> {

@@ -1,5 +1,5 @@
 // Hybrids of two stored models: held against each other before anything is started, made and scored by a worker.
-import { Inject, Injectable } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import {
   type HybridRecord,
   type HybridRequest,
@@ -10,12 +10,9 @@ import {
   unfrozenPairWarning,
   type Warning,
 } from '#experiment';
-import { findJson, keys, type ObjectStore } from '#storage';
-import { STORE } from '../connections.js';
 import { ModelsService, type StoredModel } from '../models/models.service.js';
 import type { PreparationView } from '../preparations/preparation-view.js';
 import { PreparationsService } from '../preparations/preparations.service.js';
-import { LiveService } from '../records/live.service.js';
 import { RecordsService } from '../records/records.service.js';
 
 export interface HybridSubmission {
@@ -26,11 +23,9 @@ export interface HybridSubmission {
 @Injectable()
 export class HybridsService {
   constructor(
-    @Inject(STORE) private readonly store: ObjectStore,
     private readonly models: ModelsService,
     private readonly records: RecordsService,
     private readonly preparations: PreparationsService,
-    private readonly live: LiveService,
   ) {}
 
   /** Throws InvalidRequest with everything that keeps the two apart. */
@@ -49,15 +44,11 @@ export class HybridsService {
       receiver: side(hearer),
       warnings,
     };
-    const made = await this.preparations.completed(request);
-    if (made !== undefined) return { preparation: made, warnings };
-    await this.live.requireFleet();
-    return { preparation: await this.preparations.start(request), warnings };
+    return { preparation: await this.preparations.ask(request), warnings };
   }
 
   async get(hybridId: string): Promise<HybridRecord> {
-    const isId = /^[0-9a-f]{32}$/.test(hybridId);
-    const hybrid = isId ? await findJson<HybridRecord>(this.store, keys.hybrid(hybridId)) : undefined;
+    const hybrid = await this.records.hybrid(hybridId);
     if (!hybrid) throw new NotFound(`There is no hybrid ${JSON.stringify(hybridId)}; POST /v1/hybrids makes one.`);
     return hybrid;
   }

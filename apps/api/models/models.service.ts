@@ -2,12 +2,11 @@
 // that other programs load.
 import { Inject, Injectable } from '@nestjs/common';
 import { fromFloat32, type NamedTensor, readSafetensors, writePyTorch, writeSafetensors } from '#checkpoint';
-import { type Architecture, Conflict, type HybridRecord, NotFound, type StoredFile } from '#experiment';
-import { findJson, keys, type ObjectStore } from '#storage';
+import { type Architecture, Conflict, NotFound, type StoredFile } from '#experiment';
+import { keys, type ObjectStore } from '#storage';
 import { STORE } from '../connections.js';
 import { RecordsService } from '../records/records.service.js';
 import { TeachersService } from '../teachers/teachers.service.js';
-import { positionTable } from './position-table.js';
 
 export const MODEL_FORMATS = ['pytorch', 'safetensors'] as const;
 export type ModelFormat = (typeof MODEL_FORMATS)[number];
@@ -41,22 +40,17 @@ export class ModelsService {
     const [trialId = '', name, ...rest] = reference.split('/');
     if (name !== undefined && rest.length === 0) return this.modelOfTrial(trialId, name);
     if (await this.records.trial(reference)) return this.modelOfTrial(reference, 'final_student_model');
-    const hybrid = await this.hybrid(reference);
-    if (hybrid) return hybrid;
+    const hybrid = await this.records.hybrid(reference);
+    const [hybridFile] = hybrid?.files ?? [];
+    if (hybrid && hybridFile) {
+      const { corpusId, architecture } = hybrid;
+      return { label: `hybrid-${reference.slice(0, 12)}`, corpusId, architecture, file: hybridFile };
+    }
     const teacher = await this.teachers.resolve(reference);
     const { architecture, corpusId } = teacher;
     const file = teacher.files.find((one) => one.name === 'model.safetensors');
     if (!file) throw new NotFound(`Teacher ${JSON.stringify(teacher.name)} has no model.safetensors.`);
     return { label: teacher.name, corpusId, architecture, file, teacherId: teacher.teacherId };
-  }
-
-  private async hybrid(reference: string): Promise<StoredModel | undefined> {
-    if (!/^[0-9a-f]{32}$/.test(reference)) return undefined;
-    const record = await findJson<HybridRecord>(this.store, keys.hybrid(reference));
-    const file = record?.files[0];
-    if (!record || !file) return undefined;
-    const { corpusId, architecture } = record;
-    return { label: `hybrid-${reference.slice(0, 12)}`, corpusId, architecture, file };
   }
 
   private async modelOfTrial(trialId: string, name: string): Promise<StoredModel> {
@@ -95,6 +89,8 @@ export class ModelsService {
     const bytes = await this.store.get(model.file.key, { maxBytes: MAX_EXPORT_BYTES });
     const { tensors, metadata } = readSafetensors(bytes);
     const { dModel } = model.architecture;
+    // Brings tfjs-core along, which only exports and imports need.
+    const { positionTable } = await import('#semcom');
     const table = positionTable(positions, dModel);
     const all: NamedTensor[] = [];
     for (const tensor of tensors.values()) {

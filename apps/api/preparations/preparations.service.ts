@@ -24,8 +24,16 @@ export class PreparationsService {
     return this.view(record);
   }
 
-  /** Whether this has been made already, so that nothing needs to be done (or even uploaded). */
-  async completed(request: PreparationRequest): Promise<PreparationView | undefined> {
+  /** What has been made already is given back at once; else `prepare` (an upload, say) is done and the preparation started. */
+  async ask(request: PreparationRequest, prepare?: () => Promise<unknown>): Promise<PreparationView> {
+    const made = await this.completed(request);
+    if (made !== undefined) return made;
+    await this.live.requireFleet();
+    await prepare?.();
+    return this.start(request);
+  }
+
+  private async completed(request: PreparationRequest): Promise<PreparationView | undefined> {
     const record = await this.records.preparation(preparationIdOf(request));
     if (record === undefined) return undefined;
     const view = await this.view(record);
@@ -33,7 +41,7 @@ export class PreparationsService {
   }
 
   /** Writes the preparation, then tells the workers. A preparation that failed is tried afresh. */
-  async start(request: PreparationRequest): Promise<PreparationView> {
+  private async start(request: PreparationRequest): Promise<PreparationView> {
     const preparationId = preparationIdOf(request);
     const record: PreparationRecord = {
       preparationId,

@@ -3,6 +3,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import {
   type CorpusRecord,
+  type HybridRecord,
   InvalidRequest,
   type PreparationRecord,
   type PreparationResult,
@@ -49,6 +50,7 @@ export class RecordsService {
   trialResult = (trialId: string) => this.readImmutable<TrialResult>(keyOrNone(keys.trialResult, trialId));
   /** Not kept: a trial may be trimmed at any time. */
   trimmed = (trialId: string) => this.read<TrimmedRecord>(keyOrNone(keys.trialTrimmed, trialId));
+  hybrid = (hybridId: string) => this.readImmutable<HybridRecord>(keyOrNone(keys.hybrid, hybridId));
   sweep = (sweepId: string) => this.readImmutable<SweepRecord>(keyOrNone(keys.sweep, sweepId));
   settled = (sweepId: string) => this.readImmutable<SettledRecord>(keyOrNone(keys.sweepSettled, sweepId));
   preparation = (preparationId: string) =>

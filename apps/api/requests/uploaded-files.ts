@@ -41,15 +41,22 @@ export async function receiveForm<T>(
 ): Promise<T> {
   const most = Object.values(limits).reduce((sum, limit) => sum + limit, FORM_OVERHEAD_BYTES);
   if (Number(request.get('content-length') ?? 0) > most) throw tooLarge(most);
-  const folder = await mkdtemp(join(tmpdir(), 'semdistill-upload-'));
-  try {
+  return inUploadFolder(async (folder) => {
     let form: UploadedForm;
     try {
       form = await new FormReceiver(folder, limits).receive(request);
     } catch (error) {
       throw uploadTrouble(error);
     }
-    return await use(form);
+    return use(form);
+  });
+}
+
+/** A temporary folder for one upload, removed whatever happens. */
+export async function inUploadFolder<T>(work: (folder: string) => Promise<T>): Promise<T> {
+  const folder = await mkdtemp(join(tmpdir(), 'semdistill-upload-'));
+  try {
+    return await work(folder);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

@@ -2,7 +2,6 @@
 // position tables, its heads, and every reason why it cannot be a teacher. Only bytes are looked at; no TensorFlow here.
 import { type Checkpoint, CheckpointError, readCheckpoint, toFloat32, withoutPrefix } from '#checkpoint';
 import { type Fault, InvalidRequest, type ModelInspection } from '#experiment';
-import { positionAt } from '../models/position-table.js';
 import type { UploadedFile } from '../requests/uploaded-files.js';
 
 type Semcom = typeof import('#semcom');
@@ -40,7 +39,7 @@ export function inspectModel(
     faults.splice(0, faults.length, { path: 'model', message });
   }
   const heads = sizes && headsOf(sizes, asked.heads, checkpoint, { faults, notes, semcom });
-  if (sizes) notes.push(...positionNotes(tensors, positions));
+  if (sizes) notes.push(...positionNotes(tensors, positions, semcom));
   const architecture = sizes && { ...sizes, ...(heads === undefined ? {} : { heads }) };
   const parameters = [...tensors.values()]
     .filter(({ name }) => !semcom.isPositionTable(name))
@@ -123,6 +122,7 @@ function headsInFile({ metadata, values }: Checkpoint): number | undefined {
 function positionNotes(
   tensors: ReturnType<typeof withoutPrefix>,
   { transmitter, receiver }: ModelInspection['positions'],
+  semcom: Semcom,
 ): string[] {
   const notes: string[] = [];
   if (transmitter !== receiver) {
@@ -133,9 +133,9 @@ function positionNotes(
     if (!table || table.dtype.startsWith('F8')) continue;
     const width = table.shape.at(-1) ?? 0;
     const values = toFloat32(table);
-    for (let i = 0; i < Math.min(values.length, ROWS_COMPARED * width); i++) {
-      const expected = positionAt(Math.floor(i / width), i % width, width);
-      if (Math.abs((values[i] as number) - expected) <= POSITION_TOLERANCE) continue;
+    const expected = semcom.positionTable(ROWS_COMPARED, width);
+    for (let i = 0; i < Math.min(values.length, expected.length); i++) {
+      if (Math.abs((values[i] as number) - (expected[i] as number)) <= POSITION_TOLERANCE) continue;
       notes.push(
         `${name} is not the sinusoid of the reference (row ${Math.floor(i / width)}); it is recomputed, so the model may behave otherwise here.`,
       );

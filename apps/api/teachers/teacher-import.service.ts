@@ -19,7 +19,6 @@ import { STORE } from '../connections.js';
 import { CorporaService } from '../corpora/corpora.service.js';
 import type { PreparationView } from '../preparations/preparation-view.js';
 import { PreparationsService } from '../preparations/preparations.service.js';
-import { LiveService } from '../records/live.service.js';
 import { RecordsService } from '../records/records.service.js';
 import type { UploadedFile, UploadedForm } from '../requests/uploaded-files.js';
 import { inspectModel } from './inspect-model.js';
@@ -47,7 +46,6 @@ export class TeacherImportService {
     private readonly preparations: PreparationsService,
     private readonly corpora: CorporaService,
     private readonly records: RecordsService,
-    private readonly live: LiveService,
   ) {}
 
   /** Throws InvalidRequest with everything that does not fit; a dry run tells it in the inspection instead. */
@@ -89,11 +87,7 @@ export class TeacherImportService {
     const architecture = inspection.architecture as Architecture;
     const { corpusId } = corpus;
     const request: PreparationRequest = { kind: 'teacher', name, corpusId, model: stored, architecture };
-    const made = await this.preparations.completed(request);
-    if (made !== undefined) return made;
-    await this.live.requireFleet();
-    await this.store.put(stored.key, { path }, { size, sha256, contentType });
-    return this.preparations.start(request);
+    return this.preparations.ask(request, () => this.store.put(stored.key, { path }, { size, sha256, contentType }));
   }
 
   /** The stored corpus with this very vocabulary; of several the one made last. */

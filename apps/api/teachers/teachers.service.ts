@@ -2,11 +2,11 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { BUILTIN_TEACHERS, NotFound, NotReady, type TeacherRecord, type TeacherRequest } from '#experiment';
 import { keys, type ObjectStore } from '#storage';
+import { urlFor } from '../artifacts/artifact-url.js';
 import { STORE } from '../connections.js';
 import { CorporaService } from '../corpora/corpora.service.js';
 import type { PreparationView, UnreadyItem } from '../preparations/preparation-view.js';
 import { PreparationsService } from '../preparations/preparations.service.js';
-import { LiveService } from '../records/live.service.js';
 import { mapLimited } from '../records/map-limited.js';
 import { namesOrNone } from '../records/names.js';
 import { type Page, RecordsService } from '../records/records.service.js';
@@ -16,7 +16,6 @@ export type TeacherListItem = ({ state: 'ready' } & TeacherRecord) | UnreadyItem
 
 /** Names listed in a "there is no such" sentence. */
 const NAMES_SHOWN = 20;
-const URL_EXPIRY_SECONDS = 3600;
 
 @Injectable()
 export class TeachersService {
@@ -25,24 +24,16 @@ export class TeachersService {
     private readonly records: RecordsService,
     private readonly preparations: PreparationsService,
     private readonly corpora: CorporaService,
-    private readonly live: LiveService,
   ) {}
 
   async start(request: TeacherRequest): Promise<PreparationView> {
     if (request.kind === 'builtin') {
       const { builtin } = request;
-      return this.prepare({ kind: 'teacher', name: builtin, builtin });
+      return this.preparations.ask({ kind: 'teacher', name: builtin, builtin });
     }
     const { name, corpus, training } = request;
     const { corpusId } = await this.corpora.resolve(corpus);
-    return this.prepare({ kind: 'teacher', name, corpusId, training });
-  }
-
-  private async prepare(request: Parameters<PreparationsService['start']>[0]): Promise<PreparationView> {
-    const made = await this.preparations.completed(request);
-    if (made !== undefined) return made;
-    await this.live.requireFleet();
-    return this.preparations.start(request);
+    return this.preparations.ask({ kind: 'teacher', name, corpusId, training });
   }
 
   /** Teachers in the order of their ids; the first page begins with those that are not ready. */
@@ -71,9 +62,7 @@ export class TeachersService {
       const names = teacher.files.map((one) => one.name).join(', ') || 'none';
       throw new NotFound(`Teacher ${JSON.stringify(idOrName)} has no file ${JSON.stringify(name)}; it has: ${names}.`);
     }
-    const url = await this.store.presign(file.key, { expirySeconds: URL_EXPIRY_SECONDS, fileName: file.name });
-    if (url === undefined) throw new Error(`the store gives no URL for ${file.key}`);
-    return url;
+    return urlFor(this.store, file);
   }
 
   /** The teacher by id or name. Throws NotReady while it is being made and NotFound with what there is. */

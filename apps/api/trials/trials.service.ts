@@ -12,6 +12,7 @@ import {
   type TrialStatus,
 } from '#experiment';
 import { keys, type ObjectStore } from '#storage';
+import { urlFor } from '../artifacts/artifact-url.js';
 import { STORE } from '../connections.js';
 import { LiveService } from '../records/live.service.js';
 import { mapLimited } from '../records/map-limited.js';
@@ -21,7 +22,6 @@ import type { ArtifactView, TrialMetricsView, TrialView } from './trial-view.js'
 
 /** A running trial reports every second; silent for this long, its worker is lost and another one takes over. */
 const SILENT_MS = 30_000;
-const URL_EXPIRY_SECONDS = 3600;
 
 interface ShownTrial {
   trialId: string;
@@ -102,9 +102,7 @@ export class TrialsService {
         `${file.name} of trial ${trialId} was removed by the retention policy on ${trimmed.trimmedAt.slice(0, 10)}; its final and best models are kept.`,
       );
     }
-    const url = await this.store.presign(file.key, { expirySeconds: URL_EXPIRY_SECONDS, fileName: file.name });
-    if (url === undefined) throw new Error(`the store gives no URL for ${file.key}`);
-    return url;
+    return urlFor(this.store, file);
   }
 
   private async listOfSweep(

@@ -3,8 +3,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { openStore } from '#storage';
-import { listRecords } from './record-listing.js';
+import { listFolders } from './listing.js';
+import { openStore } from './open-store.js';
 
 test('ids are listed with the names of their objects, over any number of pages', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'semdistill-listing-'));
@@ -15,7 +15,7 @@ test('ids are listed with the names of their objects, over any number of pages',
   await store.put('trials/c/trial.json', Buffer.from('{}'));
   const smallPages = { ...store, list: (prefix: string, options = {}) => store.list(prefix, { ...options, limit: 2 }) };
   const found: [string, string[]][] = [];
-  for await (const { id, names } of listRecords(smallPages, 'sweeps/')) found.push([id, [...names].sort()]);
+  for await (const { id, sizes } of listFolders(smallPages, 'sweeps/')) found.push([id, [...sizes.keys()].sort()]);
   expect(found).toEqual([
     ['a', ['report/report.md', 'settled.json', 'sweep.json']],
     ['b', ['sweep.json']],
