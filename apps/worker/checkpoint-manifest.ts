@@ -1,7 +1,6 @@
 // What a checkpoint of a bundle is: one file of tensors, the models that were already written for users, and a manifest that is
 // written last and says what belongs to it. Read by trainer and worker; neither trusts what it finds.
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TrainingState } from '#distillation';
@@ -14,6 +13,7 @@ import {
   type TrainingResume,
   type TrialSpec,
 } from '#experiment';
+import { sha256Of } from './file-cache.js';
 
 /** In the work folder. */
 export const CHECKPOINT_FOLDER = 'checkpoints';
@@ -142,9 +142,7 @@ async function faultOf(folder: string, manifest: CheckpointManifest): Promise<st
     const found = await stat(path).catch(() => undefined);
     if (found?.size !== file.size)
       return `${file.name} has ${found?.size ?? 'no'} bytes where ${file.size} were written`;
-    const hash = createHash('sha256');
-    for await (const chunk of createReadStream(path, { highWaterMark: 1024 ** 2 })) hash.update(chunk as Buffer);
-    if (hash.digest('hex') !== file.sha256) return `${file.name} is damaged`;
+    if ((await sha256Of(path)) !== file.sha256) return `${file.name} is damaged`;
   }
   return undefined;
 }

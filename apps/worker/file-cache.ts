@@ -80,6 +80,6 @@ async function holds(folder: string, files: StoredFile[]): Promise<boolean> {
 /** hex SHA-256 of a file. */
 export async function sha256Of(path: string): Promise<string> {
   const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
+  for await (const chunk of createReadStream(path, { highWaterMark: 1024 ** 2 })) hash.update(chunk as Buffer);
   return hash.digest('hex');
 }

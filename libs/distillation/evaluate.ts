@@ -18,6 +18,7 @@ import {
 import { MEASURES, type Output, rowDistances } from './distances.js';
 import { drawUse } from './draws.js';
 import { type Link, linkGroups, passThrough, remember, type Sided, sendBatch } from './link.js';
+import { throughKernel } from './loss.js';
 
 /** BATCH sentences are sent together; the draws depend on it, so it is a constant and not a tuning knob. */
 const BATCH = 50;
@@ -240,12 +241,9 @@ function addDistances(
 }
 
 /** Logits without bias of the chosen rows of decOut. */
-function outputOf(side: Sided, decOut: tf.Tensor3D, rows: tf.Tensor1D): Output {
-  const some = tf.gather(decOut, rows, 1);
-  const kernel = side.weights.get('dense.weight') as tf.Tensor3D;
-  const bias = side.weights.get('dense.bias') as tf.Tensor;
-  const [groups, n, d] = some.shape;
-  if (kernel.shape[0] === groups) return { logits: tf.matMul(some, kernel), bias };
-  const flat = tf.matMul(tf.reshape(some, [1, groups * n, d]) as tf.Tensor3D, kernel);
-  return { logits: tf.reshape(flat, [groups, n, kernel.shape[2]]), bias };
+function outputOf({ weights }: Sided, decOut: tf.Tensor3D, rows: tf.Tensor1D): Output {
+  return {
+    logits: throughKernel(tf.gather(decOut, rows, 1), weights.get('dense.weight') as tf.Tensor3D),
+    bias: weights.get('dense.bias') as tf.Tensor,
+  };
 }

@@ -178,7 +178,7 @@ export function distillationLoss(
 }
 
 /** hidden [K, n, d] times kernel [K or 1, d, V]. */
-function throughKernel(hidden: tf.Tensor3D, kernel: tf.Tensor3D): tf.Tensor3D {
+export function throughKernel(hidden: tf.Tensor3D, kernel: tf.Tensor3D): tf.Tensor3D {
   const [groups, n, dModel] = hidden.shape;
   if (kernel.shape[0] === groups) return tf.matMul(hidden, kernel);
   const flat = tf.matMul(tf.reshape(hidden, [1, groups * n, dModel]) as tf.Tensor3D, kernel);

@@ -71,22 +71,14 @@ export function sentenceLengths(batch: Batch): tf.Tensor1D {
   return tf.tensor1d(lengths, 'int32');
 }
 
-/** What may be looked at of a source batch whose rows are repeated `fold` times. */
-function sourceView(source: Batch, groups: number, fold: number): View {
-  const lengths = sentenceLengths(source);
+/** What may be looked at of a batch whose rows are repeated `fold` times: all its tokens, or only those before one's own. */
+function viewOf(batch: Batch, causal: boolean, groups: number, fold: number): View {
+  const lengths = sentenceLengths(batch);
+  const hidingOf = causal ? targetHiding : sourceHiding;
   return {
-    causal: false,
+    causal,
     lengths: fold === 1 ? lengths : tf.tile(lengths, [fold]),
-    hiding: hasFusedLayers() ? null : sourceHiding(source, groups * fold),
-  };
-}
-
-function targetView(input: Batch, groups: number, fold: number): View {
-  const lengths = sentenceLengths(input);
-  return {
-    causal: true,
-    lengths: fold === 1 ? lengths : tf.tile(lengths, [fold]),
-    hiding: hasFusedLayers() ? null : targetHiding(input, groups * fold),
+    hiding: hasFusedLayers() ? null : hidingOf(batch, groups * fold),
   };
 }
 
@@ -94,7 +86,7 @@ function targetView(input: Batch, groups: number, fold: number): View {
 export function encode(weights: Weights, shape: DeepscShape, batch: Batch, dropout: Dropout = noDropout): tf.Tensor3D {
   const table = parameter(weights, 'encoder.embedding.weight');
   const extent: Extent = { groups: table.shape[0] as number, batch: batch.size, tokens: batch.tokens };
-  const view = sourceView(batch, extent.groups, 1);
+  const view = viewOf(batch, false, extent.groups, 1);
   const options = { extent, memoryTokens: batch.tokens, heads: shape.heads, view };
   let x = embed(table, tf.tensor1d(batch.ids, 'int32'), extent, dropout());
   for (let i = 0; i < shape.encoderLayers; i++) {
@@ -163,8 +155,8 @@ export function decode(
   const table = parameter(weights, 'decoder.embedding.weight');
   const groups = table.shape[0] as number;
   const extent: Extent = { groups, batch: input.size * fold, tokens: input.tokens };
-  const self = { extent, memoryTokens: input.tokens, heads: shape.heads, view: targetView(input, groups, fold) };
-  const cross = { extent, memoryTokens: source.tokens, heads: shape.heads, view: sourceView(source, groups, fold) };
+  const self = { extent, memoryTokens: input.tokens, heads: shape.heads, view: viewOf(input, true, groups, fold) };
+  const cross = { extent, memoryTokens: source.tokens, heads: shape.heads, view: viewOf(source, false, groups, fold) };
   let x = embed(table, tf.tensor1d(repeated(input.ids, fold), 'int32'), extent, dropout());
   for (let i = 0; i < shape.decoderLayers; i++) {
     const layer = `decoder.dec_layers.${i}`;

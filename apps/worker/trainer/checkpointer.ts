@@ -1,7 +1,7 @@
 // Checkpoints of a bundle in training: every so often the run's state is held (by reference, no copy), read out a little between
 // the next steps, and written by a thread. Training waits for none of it longer than the time box below.
 import { createHash } from 'node:crypto';
-import { copyFile, link, mkdir, open, rename, rm } from 'node:fs/promises';
+import { copyFile, link, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import * as tf from '@tensorflow/tfjs-core';
@@ -53,12 +53,8 @@ export class Checkpointer {
   /** Without its thread it does nothing more; training goes on. */
   private isBroken = false;
 
-  static async open(options: CheckpointerOptions): Promise<Checkpointer> {
-    await mkdir(options.folder, { recursive: true });
-    return new Checkpointer(options);
-  }
-
-  private constructor(private readonly options: CheckpointerOptions) {
+  /** The folder is there already. */
+  constructor(private readonly options: CheckpointerOptions) {
     for (const model of options.models) this.models.set(model.name, model);
     this.thread = new Worker(new URL('./checkpoint-thread.js', import.meta.url), {
       workerData: { folder: options.folder },

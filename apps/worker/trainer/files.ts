@@ -1,7 +1,7 @@
 // Model and corpus files of a job: safetensors with the reference's names in, the same out, and the corpus as token ids.
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fromFloat32, readSafetensors, toFloat32, writeSafetensors } from '#checkpoint';
+import { fromFloat32, type NamedTensor, readSafetensors, toFloat32, writeSafetensors } from '#checkpoint';
 import { type DeepscShape, fromStateDict, parseVocabulary, toStateDict, type Vocabulary } from '#semcom';
 
 export const MODEL_TYPE = 'application/octet-stream';
@@ -22,10 +22,14 @@ export interface CorpusData {
 /** Reads a model whose sizes are known; throws when the file does not hold exactly that model. */
 export async function readModel(path: string, shape: DeepscShape): Promise<Model> {
   const { tensors } = readSafetensors(await readFile(path));
-  const state = new Map(
+  return { shape, arrays: fromStateDict(shape, float32State(tensors)) };
+}
+
+/** Tensors of any dtype as a state_dict of float32. */
+export function float32State(tensors: ReadonlyMap<string, NamedTensor>) {
+  return new Map(
     [...tensors].map(([name, tensor]) => [name, { shape: tensor.shape, data: toFloat32(tensor) }] as const),
   );
-  return { shape, arrays: fromStateDict(shape, state) };
 }
 
 /** A model's file under the reference's parameter names; `metadata` says what it is and where it comes from. */

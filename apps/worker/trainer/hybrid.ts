@@ -6,7 +6,7 @@ import { linkWarnings } from '#experiment';
 import type { TrainerJob } from '../trainer-protocol.js';
 import { MODEL_TYPE, makeFolder, readCorpus, readModel, writeModel } from './files.js';
 import type { TrainerPort } from './port.js';
-import { measure } from './teacher.js';
+import { measure, PLAIN_LINK } from './teacher.js';
 
 export async function scoreHybrid(
   job: Extract<TrainerJob, { kind: 'score-hybrid' }>,
@@ -21,8 +21,7 @@ export async function scoreHybrid(
     student: await readModel(receiver.path, receiver.architecture),
     part: 'decoder',
   });
-  const link = { corpus, data, engine, port, channel: 'awgn', channelProfile: 'exact' } as const;
-  const { scores, parameters, numerics } = await measure(model, link);
+  const { scores, parameters, numerics } = await measure(model, { corpus, data, engine, port, ...PLAIN_LINK });
   const folder = await makeFolder(workFolder, 'hybrid');
   await writeModel(join(folder, 'hybrid_model.safetensors'), model, { corpusId: corpus.corpusId, role: 'hybrid' });
   port.send({

@@ -2,7 +2,7 @@
 import { copyFile, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { CheckpointError, readCheckpoint, readSafetensors, toFloat32, withoutPrefix } from '#checkpoint';
+import { CheckpointError, readCheckpoint, readSafetensors, withoutPrefix } from '#checkpoint';
 import { measureBleu, REFERENCE_ADAM, trainStudents } from '#distillation';
 import type { Engine } from '#engine';
 import { type Architecture, type CorpusRecord, countParameters, scoreWarnings, type TeacherRecord } from '#experiment';
@@ -16,12 +16,23 @@ import {
 } from '#semcom';
 import type { TrainerJob } from '../trainer-protocol.js';
 import { lossKernelOf, optimizerOf, splitTest } from './engine-parts.js';
-import { type CorpusData, MODEL_TYPE, type Model, makeFolder, readCorpus, readModel, writeModel } from './files.js';
+import {
+  type CorpusData,
+  float32State,
+  MODEL_TYPE,
+  type Model,
+  makeFolder,
+  readCorpus,
+  readModel,
+  writeModel,
+} from './files.js';
 import { ImpossibleJob, type TrainerPort, throttled } from './port.js';
 
 /** How a teacher is measured, whatever it is later used for. */
 const MEASURED_SNRS = [0, 3, 6, 9, 12, 15, 18];
 const MEASURED_SENTENCES = 200;
+/** The link of models whose training here knows nothing of. */
+export const PLAIN_LINK = { channel: 'awgn', channelProfile: 'exact' } as const;
 
 type Measured = Omit<TeacherRecord, 'teacherId' | 'files' | 'createdAt'>;
 
@@ -104,14 +115,7 @@ export async function measureShippedTeacher(
   const data = await readCorpus(job.corpusFolder);
   const model = await readShipped(job.teacherFile, job.corpus);
   const origin = { kind: 'builtin' as const, builtin: job.builtin };
-  const measured = await measure(model, {
-    corpus: job.corpus,
-    data,
-    engine,
-    port,
-    channel: 'awgn',
-    channelProfile: 'exact',
-  });
+  const measured = await measure(model, { corpus: job.corpus, data, engine, port, ...PLAIN_LINK });
   const folder = await makeFolder(workFolder, 'teacher');
   await copyFile(job.teacherFile, join(folder, 'model.safetensors'));
   sendTeacher({ name: job.name, origin, ...measured }, port);
@@ -127,8 +131,7 @@ export async function importTeacher(
   const { name, corpus, origin } = job;
   const data = await readCorpus(job.corpusFolder);
   const model = await readForeign(job.modelFile, job.architecture);
-  const about = { corpus, data, engine, port, channel: 'awgn', channelProfile: 'exact' } as const;
-  const measured = { name, origin, ...(await measure(model, about)) };
+  const measured = { name, origin, ...(await measure(model, { corpus, data, engine, port, ...PLAIN_LINK })) };
   const warnings = scoreWarnings(measured.scores);
   const folder = await makeFolder(workFolder, 'teacher');
   await writeModel(join(folder, 'model.safetensors'), model, { corpusId: corpus.corpusId, role: 'teacher' });
@@ -137,10 +140,7 @@ export async function importTeacher(
 
 async function readForeign(file: string, shape: Architecture): Promise<Model> {
   try {
-    const tensors = withoutPrefix(readCheckpoint(await readFile(file)));
-    const state = new Map(
-      [...tensors].map(([name, tensor]) => [name, { shape: tensor.shape, data: toFloat32(tensor) }] as const),
-    );
+    const state = float32State(withoutPrefix(readCheckpoint(await readFile(file))));
     const faults = stateDictFaults(shape, state);
     if (faults.length > 0) throw new ImpossibleJob(`The model file does not fit: ${faults.slice(0, 8).join('; ')}.`);
     return { shape, arrays: fromStateDict(shape, state) };

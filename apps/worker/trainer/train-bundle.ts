@@ -3,9 +3,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
-  commonValue,
   isTrained,
-  type PerStudent,
   predictMemory,
   REFERENCE_ADAM,
   type TrainedStudent,
@@ -55,7 +53,7 @@ export async function trainBundle(
   // Left there, they would be taken for the newest ones when old checkpoints are cleared away.
   for (const name of refused) await rm(join(folder, name), { force: true });
   const resumes = found ? resumesOf(context, found.manifest) : [];
-  const checkpointer = await Checkpointer.open({
+  const checkpointer = new Checkpointer({
     folder,
     everyMs: context.checkpointMs,
     about: {
@@ -162,7 +160,6 @@ function setupOf(
   const kind = kindOf(hyperparameters);
   const each = (name: 'temperature' | 'distillWeight' | 'learningRate' | 'weightDecay') =>
     job.trials.map((trial) => trial.spec.hyperparameters[name]);
-  const forAdam = (values: readonly number[]): PerStudent => commonValue(values) ?? values;
   return {
     model: {
       kind,
@@ -178,8 +175,8 @@ function setupOf(
     }),
     adam: {
       ...REFERENCE_ADAM,
-      learningRate: forAdam(each('learningRate')),
-      weightDecay: forAdam(each('weightDecay')),
+      learningRate: each('learningRate'),
+      weightDecay: each('weightDecay'),
     },
     optimizer: optimizerOf(engine),
     data,

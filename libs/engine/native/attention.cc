@@ -90,26 +90,39 @@ INLINE int64_t visible(const Layout& l, const Inputs& in, int64_t sentence, int6
   return std::max<int64_t>(1, std::min(seen, l.memoryTokens));
 }
 
+// Keys and values of one head of one sentence, biases added.
+template <int W>
+INLINE void loadHead(const Layout& l, const Inputs& in, int64_t group, int64_t sentence, int64_t column, Space& space) {
+  const int64_t w = W > 0 ? W : l.width;
+  const float* memory = in.memory + (group * l.batch + sentence) * l.memoryTokens * l.memoryWidth + column;
+  const float* bias = in.memoryBias + group * l.memoryWidth + column;
+  load<W>(memory + l.key, l.memoryWidth, bias + l.key, l.memoryTokens, l.padded(), w, space.keys.data(), space.keyColumns.data());
+  load<W>(memory + l.value, l.memoryWidth, bias + l.value, l.memoryTokens, l.padded(), w, space.values.data(), space.valueColumns.data());
+}
+
+// Leaves the query of one position, its bias added, and its weights over the memory in `space`; returns how many positions it sees.
+template <int W>
+INLINE int64_t attendFrom(const Layout& l, const Inputs& in, int64_t group, int64_t sentence, int64_t position, int64_t column, float scale,
+                          Space& space) {
+  const int64_t w = W > 0 ? W : l.width, row = (group * l.batch + sentence) * l.tokens + position;
+  const float* from = in.query + row * l.queryWidth + l.query + column;
+  const float* bias = in.queryBias + group * l.queryWidth + l.query + column;
+  for (int64_t c = 0; c < w; ++c) space.query[c] = from[c] + bias[c];
+  const int64_t seen = visible(l, in, sentence, position);
+  byColumns<W>(space.query.data(), space.keyColumns.data(), l.padded(), w, space.scores.data());
+  softmax(space.scores.data(), seen, l.padded(), scale);
+  return seen;
+}
+
 template <int W>
 INLINE void forwardHead(const Layout& l, const Inputs& in, int64_t group, int64_t sentence, int64_t head, Space& space, float* context) {
-  const int64_t w = W > 0 ? W : l.width, padded = l.padded(), column = head * w;
+  const int64_t w = W > 0 ? W : l.width, column = head * w;
   const float scale = 1.0f / std::sqrt(static_cast<float>(w));
-  const float* memory = in.memory + (group * l.batch + sentence) * l.memoryTokens * l.memoryWidth;
-  const float* memoryBias = in.memoryBias + group * l.memoryWidth;
-  load<W>(memory + l.key + column, l.memoryWidth, memoryBias + l.key + column, l.memoryTokens, padded, w, space.keys.data(),
-          space.keyColumns.data());
-  load<W>(memory + l.value + column, l.memoryWidth, memoryBias + l.value + column, l.memoryTokens, padded, w, space.values.data(),
-          space.valueColumns.data());
-  const float* bias = in.queryBias + group * l.queryWidth + l.query + column;
-  float *query = space.query.data(), *scores = space.scores.data();
-  const float* values = space.values.data();
+  loadHead<W>(l, in, group, sentence, column, space);
+  const float *scores = space.scores.data(), *values = space.values.data();
   for (int64_t i = 0; i < l.tokens; ++i) {
     const int64_t row = (group * l.batch + sentence) * l.tokens + i;
-    const float* from = in.query + row * l.queryWidth + l.query + column;
-    for (int64_t c = 0; c < w; ++c) query[c] = from[c] + bias[c];
-    const int64_t seen = visible(l, in, sentence, i);
-    byColumns<W>(query, space.keyColumns.data(), padded, w, scores);
-    softmax(scores, seen, padded, scale);
+    const int64_t seen = attendFrom<W>(l, in, group, sentence, i, column, scale, space);
     float* out = context + row * l.heads * w + column;
     if (W > 0) {
       float sum[W > 0 ? W : 1] = {};
@@ -166,25 +179,14 @@ INLINE void backwardHead(const Layout& l, const Inputs& in, int64_t group, int64
   const int64_t w = W > 0 ? W : l.width, padded = l.padded(), column = head * w;
   const float scale = 1.0f / std::sqrt(static_cast<float>(w));
   const int64_t first = (group * l.batch + sentence) * l.memoryTokens;
-  const float* memory = in.memory + first * l.memoryWidth;
-  const float* memoryBias = in.memoryBias + group * l.memoryWidth;
-  load<W>(memory + l.key + column, l.memoryWidth, memoryBias + l.key + column, l.memoryTokens, padded, w, space.keys.data(),
-          space.keyColumns.data());
-  load<W>(memory + l.value + column, l.memoryWidth, memoryBias + l.value + column, l.memoryTokens, padded, w, space.values.data(),
-          space.valueColumns.data());
+  loadHead<W>(l, in, group, sentence, column, space);
   std::fill(space.keyGradient.begin(), space.keyGradient.end(), 0.0f);
   std::fill(space.valueGradient.begin(), space.valueGradient.end(), 0.0f);
-  const float* bias = in.queryBias + group * l.queryWidth + l.query + column;
-  float *query = space.query.data(), *scores = space.scores.data(), *slopes = space.slopes.data();
-  float *keyGradient = space.keyGradient.data(), *valueGradient = space.valueGradient.data();
-  const float* keys = space.keys.data();
+  const float *query = space.query.data(), *scores = space.scores.data(), *keys = space.keys.data();
+  float *slopes = space.slopes.data(), *keyGradient = space.keyGradient.data(), *valueGradient = space.valueGradient.data();
   for (int64_t i = 0; i < l.tokens; ++i) {
     const int64_t row = (group * l.batch + sentence) * l.tokens + i;
-    const float* from = in.query + row * l.queryWidth + l.query + column;
-    for (int64_t c = 0; c < w; ++c) query[c] = from[c] + bias[c];
-    const int64_t seen = visible(l, in, sentence, i);
-    byColumns<W>(query, space.keyColumns.data(), padded, w, scores);
-    softmax(scores, seen, padded, scale);
+    const int64_t seen = attendFrom<W>(l, in, group, sentence, i, column, scale, space);
     const float* slope = contextGradient + row * l.heads * w + column;
     byColumns<W>(slope, space.valueColumns.data(), padded, w, slopes);
     float lanes[16] = {};

@@ -4,12 +4,12 @@
 //   p = softmax(teacher + teacher_bias), q = softmax(student + student_bias), m = (p + q) / 2; in nats:
 //   KL(p || q), KL(q || p), JSD = (KL(p || m) + KL(q || m)) / 2, entropy of p, entropy of q,
 //   1 where both have the same likeliest word, |5 likeliest of p and of q| / 5 (all V where V < 5); ties go to the lower id.
-#include "ops.h"
+#include "softmax.h"
 
 namespace semdistill {
 namespace {
 
-constexpr int kBlock = 512, kBest = 5;
+constexpr int kBest = 5;
 
 // ln x for normal x > 0: exponent, and a polynomial of the mantissa in [sqrt(1/2), sqrt(2)); about 1 ulp.
 INLINE float logarithm(float x) {
@@ -33,10 +33,10 @@ INLINE float logarithm(float x) {
   return f + (f * square * p - 0.5f * square + e * -2.12194440e-4f) + e * 0.693359375f;
 }
 
-// A row's logits less their largest, its exponentials, the log of their sum.
+// A row's logits, the largest of them, their exponentials, the log of the sum.
 struct Distribution {
   std::vector<float> logits, exponentials;
-  float logSum = 0;
+  float top = 0, logSum = 0;
   double sum = 0;
   int best[kBest] = {};
   explicit Distribution(int64_t size) : logits(size), exponentials(size) {}
@@ -54,30 +54,10 @@ void findBest(const float* x, int size, int count, int* best) {
   }
 }
 
-CLONES void spread(const float* x, const float* bias, int size, Distribution& d) {
-  float *logits = d.logits.data(), *e = d.exponentials.data();
-  float top = x[0] + bias[0];
-#pragma omp simd reduction(max : top)
-  for (int v = 0; v < size; ++v) {
-    const float y = x[v] + bias[v];
-    logits[v] = y;
-    top = y > top ? y : top;
-  }
-  double total = 0;
-  for (int from = 0; from < size; from += kBlock) {
-    const int to = from + kBlock < size ? from + kBlock : size;
-    float sum = 0;
-#pragma omp simd reduction(+ : sum)
-    for (int v = from; v < to; ++v) {
-      logits[v] -= top;
-      const float y = exponential(logits[v]);
-      e[v] = y;
-      sum += y;
-    }
-    total += sum;
-  }
-  d.sum = total;
-  d.logSum = static_cast<float>(std::log(total));
+void spread(const float* x, const float* bias, int size, Distribution& d) {
+  d.top = biased(x, bias, size, d.logits.data());
+  d.sum = exponentials(d.logits.data(), size, d.top, 1.0f, d.exponentials.data());
+  d.logSum = static_cast<float>(std::log(d.sum));
 }
 
 CLONES void compare(const Distribution& teacher, const Distribution& student, int size, float* measures) {
@@ -89,7 +69,8 @@ CLONES void compare(const Distribution& teacher, const Distribution& student, in
     float a = 0, b = 0, c = 0, d = 0, e = 0;
 #pragma omp simd reduction(+ : a, b, c, d, e)
     for (int v = from; v < to; ++v) {
-      const float p = et[v] * inverseT, q = es[v] * inverseS, logP = t[v] - teacher.logSum, logQ = s[v] - student.logSum;
+      const float p = et[v] * inverseT, q = es[v] * inverseS, logP = (t[v] - teacher.top) - teacher.logSum,
+                  logQ = (s[v] - student.top) - student.logSum;
       const float m = 0.5f * (p + q), logM = logarithm(m > 1e-37f ? m : 1e-37f);
       a += p * (logP - logQ);
       b += q * (logQ - logP);
