@@ -163,48 +163,12 @@ test("corpus add: the reference's pickles are checked, kept to the id, and repet
   expect(hostile.err).toMatch(/posix.system/);
 });
 
-/** Every module of the reference's DeepSC under its own name, without what it computes. */
-const REFERENCE_CLASS = `
+/** What the loader of an export makes of it, with a DeepSC of the reference's layout. */
+const LOADED = `
 import hashlib, json, sys
 import torch
-from torch import nn
-class Attention(nn.Module):
-    def __init__(self, d):
-        super().__init__()
-        self.wq, self.wk, self.wv, self.dense = (nn.Linear(d, d) for _ in range(4))
-class FeedForward(nn.Module):
-    def __init__(self, d, dff):
-        super().__init__()
-        self.w_1, self.w_2 = nn.Linear(d, dff), nn.Linear(dff, d)
-class Layer(nn.Module):
-    def __init__(self, d, dff, attentions):
-        super().__init__()
-        for name in attentions: self.add_module(name, Attention(d))
-        self.ffn = FeedForward(d, dff)
-        for i in range(len(attentions) + 1): self.add_module(f'layernorm{i + 1}', nn.LayerNorm(d))
-class Positions(nn.Module):
-    def __init__(self, d, rows):
-        super().__init__()
-        self.register_buffer('pe', torch.zeros(1, rows, d))
-class Side(nn.Module):
-    def __init__(self, kind, layers, words, rows, d, dff, attentions):
-        super().__init__()
-        self.embedding, self.pos_encoding = nn.Embedding(words, d), Positions(d, rows)
-        self.add_module(kind, nn.ModuleList(Layer(d, dff, attentions) for _ in range(layers)))
-class ChannelDecoder(nn.Module):
-    def __init__(self, d):
-        super().__init__()
-        self.linear1, self.linear2, self.linear3 = nn.Linear(16, d), nn.Linear(d, 512), nn.Linear(512, d)
-        self.layernorm = nn.LayerNorm(d)
-class DeepSC(nn.Module):
-    def __init__(self, layers, source, target, source_rows, target_rows, d, heads, dff, dropout):
-        super().__init__()
-        self.encoder = Side('enc_layers', layers, source, source_rows, d, dff, ['mha'])
-        self.channel_encoder = nn.Sequential(nn.Linear(d, 256), nn.ReLU(), nn.Linear(256, 16))
-        self.channel_decoder = ChannelDecoder(d)
-        self.decoder = Side('dec_layers', layers, target, target_rows, d, dff, ['self_mha', 'src_mha'])
-        self.dense = nn.Linear(d, target)
-sys.path.insert(0, sys.argv[1])
+sys.path[:0] = sys.argv[1:]
+from torch_deepsc import DeepSC
 import load_model
 state = load_model.load(DeepSC).state_dict()
 digest = lambda tensor: hashlib.sha256(bytes(tensor.contiguous().view(-1).view(torch.uint8).tolist())).hexdigest()
@@ -248,7 +212,8 @@ const pythonWithSafetensors = findPython('torch, safetensors.torch');
 const skipped = (program: string | undefined, what: string) => (program ? '' : ` (skipped: no Python with ${what})`);
 
 function expectLoaded(program: string, format: string): void {
-  const out = execFileSync(program, ['-c', REFERENCE_CLASS, join(folder, `out-${format}`)], { encoding: 'utf8' });
+  const support = new URL('../support', import.meta.url).pathname;
+  const out = execFileSync(program, ['-B', '-c', LOADED, join(folder, `out-${format}`), support], { encoding: 'utf8' });
   const state = JSON.parse(out) as Record<string, [number[], string]>;
   expect(Object.keys(state)).toHaveLength(186);
   for (const [name, { shape, bytes }] of original()) {
