@@ -149,6 +149,7 @@ function addQueryCommands(program: Command, texts: Texts, contextFor: ContextFor
     .option('--max-words <n>', texts.fieldMeaning('maxWords', ''))
     .option('--min-count <n>', texts.fieldMeaning('minCount', ''))
     .option('--top-words <n>', texts.fieldMeaning('topWords', ''))
+    .option('--split <hash|order>', texts.fieldMeaning('split', ''))
     .option('--no-wait', texts.helpNoWait)
     .action((file, flags) => addCorpus(contextFor(flags), file, flags));
   add(corpus, 'show', texts.helpCorpusShow)

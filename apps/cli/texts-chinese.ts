@@ -48,6 +48,7 @@ const FIELDS_ZH: Record<string, string> = {
   maxWords: '去掉词数更多的句子（29）',
   minCount: '出现次数更少的词视为未知词（1）',
   topWords: '只保留完全由这么多最常见词组成的句子',
+  split: '哪些句子用于训练：按词的哈希，或如参考实现取前面的（hash）',
 };
 const KIND_ZH: Record<Kind, string> = { corpus: '语料', teacher: '教师', hybrid: '混合模型' };
 
@@ -116,7 +117,8 @@ export const chinese: Texts = {
   readingText: (have, total, percent) => `读取 ${have} / ${total}（${percent} %）`,
   sendingText: (have, total, percent) => `发送 ${have} / ${total}（${percent} %）`,
   corpusSizes: (p) => `语料 ${p.name}：${p.train + p.test} 句（训练 ${p.train}，测试 ${p.test}），词表 ${p.words}`,
-  corpusText: (p) => `${p.lines} 行中 ${p.inLength} 行长度合适，不同的 ${p.unique} 句，保留 ${p.kept} 句`,
+  corpusText: (p) =>
+    `${p.lines} 行中 ${p.inLength} 行长度合适，不同的 ${p.unique} 句，保留 ${p.kept} 句${p.testLeftOut ? `；另有 ${p.testLeftOut} 个测试句除罕见词外与训练句相同，已去掉` : ''}`,
   corpusLengths: (p) =>
     `每句词元 ${p.tokensPerSentence.min} 到 ${p.tokensPerSentence.max}，平均 ${p.tokensPerSentence.mean.toFixed(1)}；词表覆盖 ${(100 * p.coverage).toFixed(2)} %；${p.wordsUnseenInTraining} 个词不在训练集中，训练集重复 ${p.repeatedInTraining} 句，测试句中 ${p.testInTraining} 句也在训练集中`,
   corpusLeak: (count, all) => `${all} 个测试句中有 ${count} 个也在训练集中：其得分会偏高`,

@@ -86,8 +86,8 @@ export const english = {
   sendingText: (have: string, total: string, percent: number) => `sending ${have} of ${total} (${percent} %)`,
   corpusSizes: (p: { name: string; train: number; test: number; words: number }) =>
     `corpus ${p.name}: ${p.train + p.test} sentences (${p.train} train, ${p.test} test), vocabulary of ${p.words}`,
-  corpusText: (p: { lines: number; inLength: number; unique: number; kept: number }) =>
-    `of ${p.lines} lines ${p.inLength} have the right length, ${p.unique} of them are different, ${p.kept} are kept`,
+  corpusText: (p: { lines: number; inLength: number; unique: number; kept: number; testLeftOut?: number }) =>
+    `of ${p.lines} lines ${p.inLength} have the right length, ${p.unique} of them are different, ${p.kept} are kept${p.testLeftOut ? `; ${p.testLeftOut} were left out of the test, for training has them but for rare words` : ''}`,
   corpusLengths: (p: {
     tokensPerSentence: { min: number; mean: number; max: number };
     coverage: number;
@@ -255,6 +255,7 @@ export const english = {
       maxWords: 'leave out sentences with more words (29)',
       minCount: 'words seen less often become the unknown word (1)',
       topWords: 'keep only sentences wholly inside so many commonest words',
+      split: 'which sentences train: by a hash of the words, or the first, as in the reference (hash)',
     }[_name] ??
       ''),
   standardValue: (value: string) => `(default: ${value})`,

@@ -1,6 +1,6 @@
 // What the object store holds, as types: corpora, teachers, trials, results, sweeps. JSON only; nothing here is mutable
 // once written (see keys.ts in libs/storage for where each lies).
-import type { Channel, ChannelProfile, DistillPart, Initialization, SweepStatus } from './terms.js';
+import type { Channel, ChannelProfile, DistillPart, Initialization, Split, SweepStatus } from './terms.js';
 
 /** Part of every trial's identity: raised when the same request would give other numbers than before. */
 export const NUMERICS_VERSION = 1;
@@ -35,14 +35,19 @@ export interface CorpusOptions {
   minCount: number;
   /** When set, only sentences wholly inside the commonest `topWords` words are kept (no <UNK> at all). */
   topWords?: number;
-  /** Share of the sentences, in file order, that go to training. */
+  /** Share of the sentences that go to training. */
   trainShare: number;
+  /** Which ones; absent (built-in corpora, and all of earlier versions): by order. */
+  split?: Split;
 }
 
 /** What a corpus is like, for people to look at before they train on it. */
 export interface CorpusStatistics {
-  /** Of a text: its lines, those of the right length, the different sentences among them, and those kept. */
-  text?: { lines: number; inLength: number; unique: number; kept: number };
+  /**
+   * Of a text: its lines, those of the right length, the different sentences among them, and those kept. Split by hash: how many
+   * of the kept were left out of the test all the same, because training has them but for rare words.
+   */
+  text?: { lines: number; inLength: number; unique: number; kept: number; testLeftOut?: number };
   /** START and END included */
   tokensPerSentence: { min: number; mean: number; max: number };
   /** Share of the tokens that the vocabulary knows; the rest are <UNK>. */

@@ -109,14 +109,28 @@ test('corpus add: a compressed text, a table and Latin-1 become corpora, with st
   writeFileSync(join(folder, 'speeches.txt.gz'), gzipSync([...lines, 'too short', lines[0]].join('\n')));
   const packed = await run('corpus', 'add', 'speeches.txt.gz', '--name', 'packed');
   expect(packed).toMatchObject({ code: 0, out: '' });
-  expect(packed.err).toContain('corpus packed: 40 sentences (36 train, 4 test), vocabulary of 12');
+  expect(packed.err).toContain('corpus packed: 40 sentences (37 train, 3 test), vocabulary of 12');
   expect(packed.err).toContain('of 42 lines 41 have the right length, 40 of them are different, 40 are kept');
   expect(packed.err).toMatch(/the vocabulary covers 100\.00 % .* 0 test sentences stand in training too/);
 
   writeFileSync(join(folder, 'table.csv'), `id,speech\n${lines.map((line, i) => `${i},"${line}"\n`).join('')}`);
-  const table = await run('corpus', 'add', 'table.csv', '--name', 'table', '--column', 'speech', '--json');
+  const table = await run(
+    'corpus',
+    'add',
+    'table.csv',
+    '--name',
+    'table',
+    '--column',
+    'speech',
+    '--split',
+    'order',
+    '--json',
+  );
   expect(table.code).toBe(0);
-  expect(JSON.parse(table.out).corpus).toMatchObject({ sentences: { train: 36, test: 4 } });
+  expect(JSON.parse(table.out).corpus).toMatchObject({
+    options: { split: 'order' },
+    sentences: { train: 36, test: 4 },
+  });
   expect((await run('corpus', 'add', 'table.csv', '--name', 'x')).err).toContain('its columns are "id", "speech"');
 
   writeFileSync(join(folder, 'latin.txt'), Buffer.from(lines.join('\n').replaceAll('every', 'éverý'), 'latin1'));
@@ -125,7 +139,10 @@ test('corpus add: a compressed text, a table and Latin-1 become corpora, with st
   // Without its accents the text is the one above, so the corpus is too.
   const [packedIs, latinIs] = [await api.get('/v1/corpora/packed'), await api.get('/v1/corpora/latin')];
   expect(latinIs.body.corpusId).toBe(packedIs.body.corpusId);
-  expect((await run('corpus', 'show', 'latin')).out).toContain('40 sentences (36 train, 4 test)');
+  expect((await run('corpus', 'show', 'latin')).out).toContain('40 sentences (37 train, 3 test)');
+  const unknown = await run('corpus', 'add', 'table.csv', '--name', 'x', '--column', 'speech', '--split', 'random');
+  expect(unknown).toMatchObject({ code: 2, out: '' });
+  expect(unknown.err).toContain('--split: must be one of hash, order');
   const refused = await run('corpus', 'add', 'latin.txt', '--name', 'latin');
   expect(refused.code).toBe(2);
   expect(refused.err).toMatch(/ {2}- latin\.txt: it is not utf-8; name its encoding with --encoding/);

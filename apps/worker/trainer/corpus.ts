@@ -32,8 +32,9 @@ type CorpusFacts = Pick<CorpusRecord, 'name' | 'source' | 'options'> & {
 export async function prepareCorpus(job: CorpusJob, workFolder: string, port: TrainerPort): Promise<void> {
   const { name, source, options } = job;
   const corpus = await inWords(() => corpusOfText(job, port));
-  const { lines, inLength, unique, kept } = corpus.counts;
-  await keep(corpus, { name, source, options, text: { lines, inLength, unique, kept } }, workFolder, port);
+  const { lines, inLength, unique, kept, testLeftOut } = corpus.counts;
+  const text = { lines, inLength, unique, kept, ...(testLeftOut === undefined ? {} : { testLeftOut }) };
+  await keep(corpus, { name, source, options, text }, workFolder, port);
 }
 
 /** The reference's train_data.pkl, test_data.pkl and vocab.json, held against each other. */
