@@ -4,6 +4,7 @@ import type {
   CorpusRecord,
   EpochMetrics,
   Fault,
+  HybridRecord,
   Hyperparameters,
   LiveTrial,
   LiveWorker,
@@ -140,6 +141,7 @@ export class ApiClient {
   preparation = (preparationId: string, signal?: AbortSignal) =>
     this.#get<PreparationView>(`/v1/preparations/${encodeURIComponent(preparationId)}`, signal);
   corpora = () => this.#all<CorpusView>('/v1/corpora');
+  hybrids = () => this.#all<HybridRecord>('/v1/hybrids');
   teachers = () => this.#all<TeacherView>('/v1/teachers');
   workers = () => this.#all<LiveWorker>('/v1/workers');
   cancel = (sweepId: string) =>

@@ -123,7 +123,13 @@ test('a legacy file from a big-endian machine is refused', () => {
 
 test('values that are not finite are noted by name', () => {
   const read = readCheckpoint(writePyTorch([fromFloat32('w', [2], Float32Array.from([NaN, 1]))]), 'x.pt');
-  expect(read.notes).toEqual(['NaN or infinite values stand in "w" (1): such a model cannot be used.']);
+  expect(read.notes).toEqual([
+    {
+      code: 'non-finite',
+      message: 'NaN or infinite values stand in "w" (1): such a model cannot be used.',
+      values: { where: '"w" (1)' },
+    },
+  ]);
 });
 
 // Small opcodes that would cost much: each has to end at a limit, not in an exhausted machine.

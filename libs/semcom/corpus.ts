@@ -97,11 +97,12 @@ export class CorpusBuilder {
     }
   }
 
-  /** The corpus of all lines so far. Throws CorpusError when training or test would be empty. */
+  /** The corpus of all lines; to be called once, for the text is let go on the way. Throws CorpusError when training or test would be empty. */
   finish(): Corpus {
     const { counts, limits } = this;
     counts.unique = this.unique.size;
     let sentences = [...this.unique];
+    this.unique.clear();
     let wordCounts = countWords(sentences);
     if (limits.topWords !== undefined) {
       const common = commonestWords(wordCounts, limits.topWords, limits.minCount);
@@ -118,6 +119,8 @@ export class CorpusBuilder {
     let test: number[][] = [];
     sentences.forEach((sentence, place) => {
       (trains[place] ? train : test).push(vocabulary.encode(sentence));
+      // Millions of sentences as text and as ids are not needed at once.
+      sentences[place] = '';
     });
     if (limits.split === 'hash') {
       const whole = test.length;

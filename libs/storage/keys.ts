@@ -24,6 +24,7 @@ export const keys = {
 
   hybrid: (hybridId: string) => `hybrids/${safe(hybridId)}/hybrid.json`,
   hybridFile: (hybridId: string, file: string) => `hybrids/${safe(hybridId)}/${safe(file)}`,
+  hybrids: () => 'hybrids/',
 
   upload: (sha256: string) => `uploads/${safe(sha256)}`,
 

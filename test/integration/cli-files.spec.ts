@@ -8,8 +8,8 @@ import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import type { INestApplicationContext } from '@nestjs/common';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { readCheckpoint, writePyTorch, writeSafetensors } from '#checkpoint';
-import type { CorpusRecord, HybridRecord, TeacherRecord, TrialResult, TrialSpec } from '#experiment';
+import { type NamedTensor, readCheckpoint, writePyTorch, writeSafetensors } from '#checkpoint';
+import type { CorpusRecord, HybridRecord, TeacherRecord, TrialResult, TrialSpec, Warning } from '#experiment';
 import { getJson, keys, putJson } from '#storage';
 import { startWorker } from '../../apps/worker/start-worker.js';
 import { putTinyCorpus, TINY } from '../support/corpus-records.js';
@@ -79,6 +79,34 @@ test('teacher import: a dry run tells, the import measures and warns, the heads 
   const random = await run('teacher', 'import', at('student.pth'), '--corpus', 'tiny', '--heads', '4', '--name', 'raw');
   expect(random.code).toBe(0);
   expect(random.err).toMatch(/warning: BLEU-1 0\.\d{3} at 18 dB: this is not a trained model for this vocabulary/);
+
+  // Said again where students would learn from it.
+  const sweep = await run('sweep', '--teacher', 'raw', '--temperature', '2,4', '--student-layers', '1', '--dry-run');
+  expect(sweep.code).toBe(0);
+  expect(sweep.err).toMatch(
+    /warning: Teacher raw: BLEU-1 0\.\d{3} at 18 dB: this is not a trained model .* import it again/,
+  );
+  const distillation = { teacher: 'raw', temperature: 2, studentLayers: 1, epochs: 1 };
+  const { status, body: accepted } = await api.post('/v1/distillations', distillation);
+  expect(status).toBe(202);
+  expect(accepted.warnings.map(({ code }: Warning) => code)).toContain('teacher-untrained');
+  await api.post(`/v1/sweeps/${accepted.sweepId}/cancel`, {});
+});
+
+test('teacher import: what is noted and warned of is said in Chinese too', async () => {
+  const command = ['teacher', 'import', 'wide.safetensors', '--corpus', 'tiny', '--name', 'raw', '--language', 'zh'];
+  const student = [...readCheckpoint(readFileSync(at('student.pth'))).tensors.values()];
+  const table = student.find(({ name }) => name === 'encoder.pos_encoding.pe') as NamedTensor;
+  const wrong = { ...table, bytes: new Uint8Array(table.bytes.length) };
+  const tensors = student.map((tensor) => (tensor === table ? wrong : tensor));
+  writeFileSync(join(folder, 'wide.safetensors'), writeSafetensors(tensors, { architecture: '{"heads":8}' }));
+  const done = await run(...command, '--heads', '4');
+  expect(done.code).toBe(0);
+  expect(done.err).toContain('注意：文件写明 8 个注意力头；按要求取 4 个。');
+  expect(done.err).toContain('注意：encoder.pos_encoding.pe 不是参考实现的正弦表（第 0 行）');
+  expect(done.err).toMatch(/警告：18 dB 时 BLEU-1 为 0\.\d{3}：对于此词表，这不是训练好的模型。/);
+  const english = await run(...command.slice(0, -2), '--heads', '4', '--dry-run');
+  expect(english.err).toContain('note: The file says 8 heads; 4 are taken, as asked.');
 });
 
 test('teacher import: faults are told as flags, and a file that is none is named', async () => {
@@ -267,6 +295,13 @@ async function putTrial(teacher: TeacherRecord, trialId: string, freezeKeptSide:
   await putJson(api.store, keys.trialResult(trialId), { ...result, artifacts: [file] });
 }
 
+test('hybrid list: without any it says how one is made', async () => {
+  expect((await run('hybrid', 'list')).out).toMatch(
+    /^no hybrids yet; .*hybrid --transmitter A --receiver B' makes one/,
+  );
+  expect((await run('hybrid', 'list', '--language', 'zh')).out).toContain('还没有混合模型');
+});
+
 test('hybrid: any two models of one vocabulary and width are scored; a pair that never met is called broken', async () => {
   const teacher = (await api.get('/v1/teachers/teacher')).body as TeacherRecord;
   const broken = await run('hybrid', '--transmitter', 'teacher', '--receiver', 'raw', '--json');
@@ -275,6 +310,9 @@ test('hybrid: any two models of one vocabulary and width are scored; a pair that
   expect(record.warnings.map(({ code }) => code)).toEqual(['unfrozen-pair', 'broken-link']);
   expect(record.architecture).toMatchObject({ encoderLayers: 4, decoderLayers: 2 });
   expect((await api.get(`/v1/hybrids/${record.hybridId}`)).body).toEqual(record);
+  const again = await run('hybrid', '--transmitter', 'teacher', '--receiver', 'raw', '--language', 'zh');
+  expect(again.err).toContain('警告：raw 没有在 teacher 冻结的发射端之后训练');
+  expect(again.err).toMatch(/警告：18 dB 时 BLEU-1 为 0\.\d{3}：链路断开，两端互不理解。/);
   const file = record.files.find(({ name }) => name === 'hybrid_model.safetensors');
   const { tensors } = readCheckpoint(await api.store.get(file?.key ?? ''));
   const sent = 'encoder.enc_layers.3.mha.wq.weight';
@@ -288,6 +326,15 @@ test('hybrid: any two models of one vocabulary and width are scored; a pair that
   expect(frozen.err).not.toContain('warning');
   // The same weights on both sides: it scores what the teacher does.
   for (const score of teacher.scores.bleu1) expect(frozen.out).toContain(score.toFixed(4));
+
+  const listed = await run('hybrid', 'list');
+  expect(listed).toMatchObject({ code: 0, err: '' });
+  expect(listed.out).toMatch(new RegExp(`hybrid .*teacher .*raw .*0\\.\\d{3} \\(18 dB\\) .*${record.hybridId}`));
+  expect(listed.out).toContain('/final_student_model');
+  expect(JSON.parse((await run('hybrid', 'list', '--json')).out)).toContainEqual(record);
+  const page = await api.get('/v1/hybrids?limit=1');
+  expect(page.body.items).toHaveLength(1);
+  expect((await api.get(`/v1/hybrids?limit=1&cursor=${page.body.nextCursor}`)).body.items).toHaveLength(1);
 
   const exported = await run('teacher', 'export', record.hybridId, '--to', 'hybrid');
   expect(exported.code).toBe(0);

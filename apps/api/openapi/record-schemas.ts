@@ -118,7 +118,13 @@ export const RECORD_SCHEMAS = {
     missing: listOf(text),
     extra: listOf(text),
     mismatched: listOf(exactly({ name: text, found: listOf(count), expected: listOf(count) })),
-    notes: listOf(text),
+    notes: listOf(
+      exactly({
+        code: text,
+        message: text,
+        values: { type: 'object', additionalProperties: { oneOf: [text, number] } },
+      }),
+    ),
     faults: listOf(exactly({ path: text, message: text })),
   }),
   ParameterCounts: exactly({ total: count, core: count }),

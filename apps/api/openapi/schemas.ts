@@ -89,6 +89,7 @@ const ANSWER_SCHEMAS = {
     inspection: ref('ModelInspection'),
     'preparation?': ref('Preparation'),
   }),
+  HybridPage: pageOf('Hybrid'),
   HybridSubmission: exactly({ preparation: ref('Preparation'), warnings }),
   ModelDescription: exactly({
     label: text,
