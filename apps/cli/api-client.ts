@@ -183,6 +183,10 @@ export class ApiClient {
       headers['content-type'] = options.raw.contentType;
       init.body = options.raw.body;
       init.duplex = 'half';
+      // By the standard, fetch keeps a copy of the whole body for a redirect, all 2 GiB of it, unless none can come and there is
+      // no window.
+      init.redirect = 'error';
+      init.window = null;
     } else if (options.body !== undefined) {
       headers['content-type'] = 'application/json';
       init.body = JSON.stringify(options.body);
