@@ -3,7 +3,7 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import type { PreparationRecord, SweepRecord } from '#experiment';
 import { bundleJobs, type FleetJob, FleetUnavailable, jobIdOf, type RedisFleet } from '#queue';
-import { getJson, keys, listFolders, type ObjectStore } from '#storage';
+import { getJson, keys, listFolders, type ObjectStore, type SweepState, sweepStateOf } from '#storage';
 import { FLEET, STORE } from './connections.js';
 import { OpenSweep } from './open-sweep.js';
 import { settleSweep } from './settle-sweep.js';
@@ -24,8 +24,9 @@ export class ReconcilerService {
   /** One look at the whole record. One sweep's trouble is said and keeps no other from being settled. */
   async reconcile(): Promise<void> {
     for await (const { id, sizes } of listFolders(this.store, keys.sweeps())) {
-      if (sizes.has('settled.json')) this.open.delete(id);
-      else if (sizes.has('sweep.json')) await this.careFor(id, sizes.has('cancelled.json'));
+      const state = sweepStateOf(new Set(sizes.keys()));
+      if (state.isSettled) this.open.delete(id);
+      else if (state.exists) await this.careFor(id, state);
     }
     for await (const { id, sizes } of listFolders(this.store, keys.preparations())) {
       if (sizes.has('preparation.json') && !sizes.has('result.json')) await this.putBackPreparation(id);
@@ -49,10 +50,13 @@ export class ReconcilerService {
     }
   }
 
-  private async careFor(sweepId: string, isCancelled: boolean): Promise<void> {
+  private async careFor(sweepId: string, { version, isCancelled }: SweepState): Promise<void> {
     await this.attempt(sweepId, async () => {
+      const known = this.open.get(sweepId);
       const sweep =
-        this.open.get(sweepId) ?? new OpenSweep(await getJson<SweepRecord>(this.store, keys.sweep(sweepId)));
+        known && (known.record.version ?? 1) === version
+          ? known
+          : new OpenSweep(await getJson<SweepRecord>(this.store, keys.sweep(sweepId, version)));
       this.open.set(sweepId, sweep);
       if (!isCancelled) {
         if (!sweep.isDue) return;
@@ -84,7 +88,7 @@ export class ReconcilerService {
 
   /** Bundles whose jobs Redis does not know are enqueued again, with the trials that are still open. */
   private async putBackBundles(sweep: OpenSweep): Promise<void> {
-    const jobs = bundleJobs(sweep.record, (trialId) => sweep.isOpen(trialId));
+    const jobs = bundleJobs(sweep.record, (trialId) => sweep.isWanted(trialId));
     await this.quietly(async () => {
       const known = await this.fleet.known(jobs);
       const unknown = jobs.filter((job) => !known.has(jobIdOf(job)));

@@ -4,6 +4,9 @@ import { APP_GUARD } from '@nestjs/core';
 import { ArtifactsController } from './artifacts/artifacts.controller.js';
 import { ApiKeyGuard } from './authentication/api-key.guard.js';
 import { CONFIG, type Connections, FLEET, STORE } from './connections.js';
+import { ControlsService } from './controls/controls.service.js';
+import { SweepControlsService } from './controls/sweep-controls.service.js';
+import { TrialControlsService } from './controls/trial-controls.service.js';
 import { CorporaController } from './corpora/corpora.controller.js';
 import { CorporaService } from './corpora/corpora.service.js';
 import { DistillationsController } from './distillations/distillations.controller.js';
@@ -55,6 +58,9 @@ import { WorkersController } from './workers/workers.controller.js';
     SweepsService,
     SweepSubmissionService,
     SweepReportsService,
+    ControlsService,
+    SweepControlsService,
+    TrialControlsService,
     TrialsService,
     RecordsService,
     LiveService,

@@ -15,7 +15,7 @@ export type TrainerEnd =
   | { kind: 'impossible'; reason: string }
   /** It was told to stop, by us or by a signal for its whole group. */
   | { kind: 'stopped' }
-  | { kind: 'died'; reason: string };
+  | { kind: 'died'; reason: string; hasRunOutOfMemory: boolean };
 
 export interface ForkOptions {
   program: TrainerProgram;
@@ -132,6 +132,7 @@ export class ForkedTrainer {
           ? `was killed by ${signalCode}${signalCode === 'SIGKILL' ? ' (out of memory?)' : ''}`
           : `ended with exit code ${exitCode} before it was done`;
     const lastWords = this.output.lastWords();
-    return { kind: 'died', reason: `The trainer ${how}${lastWords ? `; its last output: ${lastWords}` : '.'}` };
+    const reason = `The trainer ${how}${lastWords ? `; its last output: ${lastWords}` : '.'}`;
+    return { kind: 'died', reason, hasRunOutOfMemory: false };
   }
 }

@@ -21,6 +21,8 @@ export type TrainerJob =
       trials: { trialId: string; spec: TrialSpec }[];
       /** Those of the trials that have ended or were cancelled; they are not trained on. */
       unwanted?: string[];
+      /** Whole batches took more memory than there is: from now on they are computed in at least so many parts. */
+      parts?: number;
       teacher: TeacherRecord;
       /** model.safetensors of the teacher */
       teacherFile: string;

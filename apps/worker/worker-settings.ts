@@ -22,9 +22,9 @@ export interface WorkerTimes {
   stopGraceMs: number;
   /** From 'stop' to SIGKILL when the worker goes away: time for the step under way and a last checkpoint. */
   leaveGraceMs: number;
-  /** How often cancel flags in Redis are looked at, in case a message was lost. */
-  flagsMs: number;
-  /** How often the record is looked at for cancelled trials, in case Redis was. */
+  /** How often the record is asked whether anything was cancelled or paused, in case a message was lost. */
+  controlsMs: number;
+  /** How often the trials themselves are looked at. */
   recordMs: number;
   /** How long an unreachable object store is waited for while a finished trial is stored. */
   storePatienceMs: number;
@@ -35,7 +35,7 @@ export const WORKER_TIMES: WorkerTimes = {
   heartbeatMs: 5 * 60_000,
   stopGraceMs: 4_000,
   leaveGraceMs: 20_000,
-  flagsMs: 2_500,
+  controlsMs: 2_500,
   recordMs: 30_000,
   storePatienceMs: 15 * 60_000,
   registryMs: 10_000,

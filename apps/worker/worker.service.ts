@@ -48,7 +48,8 @@ export class WorkerService implements OnApplicationBootstrap, BeforeApplicationS
     this.host = hostJobs(config, {
       workerId,
       handle: (job, context) => this.handle(job, context),
-      onCancel: (trialIds) => this.lookForCancelled(trialIds),
+      onControls: (trialIds) => this.lookAtRecord(trialIds),
+      onLockTrouble: () => this.lookAtRecord(),
       onTrouble: (message) => this.warnOnce(message),
       onReady: () => this.show(),
       ...(lockTimes ? { lockTimes } : {}),
@@ -92,8 +93,8 @@ export class WorkerService implements OnApplicationBootstrap, BeforeApplicationS
     }
   }
 
-  private lookForCancelled(trialIds: string[]): void {
-    this.bundle?.lookForCancelled(trialIds).catch((error: Error) => this.warnOnce(error.message));
+  private lookAtRecord(trialIds?: string[]): void {
+    this.bundle?.lookAtRecord(trialIds).catch((error: Error) => this.warnOnce(error.message));
   }
 
   private status(): WorkerStatus {

@@ -17,6 +17,7 @@ export const TRIAL_STATUSES = [
   'queued',
   'running',
   'recovering',
+  'paused',
   'completed',
   'failed',
   'cancelled',

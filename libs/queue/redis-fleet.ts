@@ -3,8 +3,9 @@
 
 import { Queue } from 'bullmq';
 import type { EpochMetrics, FleetEvent, LiveTrial, LiveWorker } from '#experiment';
+import { partOf } from './bundle-jobs.js';
 import type { Fleet, FleetCounts, FleetJob } from './fleet.js';
-import { cancelChannel, eventsChannel, FleetChannels } from './fleet-channels.js';
+import { controlsChannel, drainChannel, eventsChannel, FleetChannels } from './fleet-channels.js';
 import { jobIdOf, jobOptions, QUEUE_NAME } from './job-catalog.js';
 import { acquireLease, type Lease } from './lease.js';
 import { type LivePreparation, LiveState } from './live-state.js';
@@ -76,10 +77,29 @@ export function openFleet(settings: FleetSettings): RedisFleet {
       return known;
     },
 
-    async cancelTrials(trialIds) {
+    async renew(wanted) {
+      for (const { job, trialIds } of wanted) {
+        await gate.run(async () => {
+          // Removing fails for a job that a worker has; one that is not there counts as removed.
+          const isFree = (await queue.remove(jobIdOf(job))) === 1;
+          const next = isFree ? job : partOf(job, trialIds);
+          await queue.add(next.kind, next, jobOptions(next));
+        });
+      }
+    },
+
+    async withdraw(jobs) {
+      for (const job of jobs) await gate.run(() => queue.remove(jobIdOf(job)));
+    },
+
+    async announceControls(trialIds) {
+      await gate.run((redis) => redis.publish(controlsChannel(prefix), JSON.stringify(trialIds)));
+    },
+
+    async drainWorker(workerId) {
       await gate.run(async (redis) => {
-        await live.flagCancelled(trialIds);
-        await redis.publish(cancelChannel(prefix), JSON.stringify(trialIds));
+        await live.markDrain(workerId);
+        await redis.publish(drainChannel(prefix), workerId);
       });
     },
 

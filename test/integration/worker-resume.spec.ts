@@ -11,7 +11,7 @@ import { type Config, readConfig } from '#config';
 import { bundleIdOf, type StoredFile, type TrialRecord, type TrialResult, trialIdOf } from '#experiment';
 import { openFleet, type RedisFleet } from '#queue';
 import { findJson, keys, type ObjectStore, openStore, putJson } from '#storage';
-import type { CheckpointManifest } from '../../apps/worker/checkpoint-manifest.js';
+import { listBundle, readCheckpoints } from '../../apps/worker/stored-checkpoints.js';
 import { type RedisServer, startRedis } from '../support/redis.js';
 import { TINY, TrainerBench } from '../support/trainer-process.js';
 
@@ -125,9 +125,10 @@ function filesOf({ artifacts }: TrialResult): Record<string, string> {
 /** Waits until the store has a checkpoint of this step or later; returns its step. */
 async function storedStep(bundleId: string, least: number): Promise<number> {
   return eventually(async () => {
-    const pointer = await findJson<{ manifest: CheckpointManifest }>(store, keys.bundleCheckpoint(bundleId));
-    expect(pointer?.manifest.state.step ?? 0).toBeGreaterThanOrEqual(least);
-    return pointer?.manifest.state.step as number;
+    const { fences } = await listBundle(store, bundleId);
+    const [newest] = await readCheckpoints(store, bundleId, fences, () => {});
+    expect(newest?.manifest.state.step ?? 0).toBeGreaterThanOrEqual(least);
+    return newest?.manifest.state.step as number;
   });
 }
 

@@ -86,7 +86,7 @@ const eventually = <T>(check: () => T | Promise<T>) => vi.waitFor(check, { timeo
 function overrides(times: Partial<WorkerTimes> = {}): WorkerOverrides {
   return {
     trainer: { command: process.execPath, args: [join(SUPPORT, 'scripted-trainer.mjs'), script] },
-    times: { stopGraceMs: 1_000, leaveGraceMs: 1_000, flagsMs: 200, registryMs: 500, ...times },
+    times: { stopGraceMs: 1_000, leaveGraceMs: 1_000, controlsMs: 200, registryMs: 500, ...times },
     lockTimes: { lockDurationMs: 2_000, stalledIntervalMs: 500 },
   };
 }
@@ -329,7 +329,7 @@ test('a cancelled trial stops while it runs and the rest of its bundle goes on',
   await fleet.enqueue(written.jobs);
   await eventually(() => expect(starts()).toHaveLength(1));
   await putJson(store, keys.trialCancelled(first), {});
-  await fleet.cancelTrials([first]);
+  await fleet.announceControls([first]);
   await eventually(() => expect(events).toContainEqual({ type: 'trial-ended', trialId: first, status: 'cancelled' }));
   letGo();
   await eventually(async () => expect(await result(second)).toBeDefined());
@@ -337,13 +337,13 @@ test('a cancelled trial stops while it runs and the rest of its bundle goes on',
   expect(await result(first)).toBeUndefined();
 });
 
-test('a flag without cancelled.json in the record cancels nothing', async () => {
+test('a message without cancelled.json in the record cancels nothing', async () => {
   const written = await putSweep(store, 'sweep-1');
   follow({ mode: 'hold' }, written);
   await work();
   await fleet.enqueue(written.jobs);
   await eventually(() => expect(starts()).toHaveLength(1));
-  await fleet.cancelTrials([...written.specs.keys()]);
+  await fleet.announceControls([...written.specs.keys()]);
   letGo();
   expect((await eventually(() => allDone(written))).map(({ status }) => status)).toEqual(['completed', 'completed']);
 });

@@ -39,6 +39,7 @@ const preparationFacts: Record<string, JsonSchema> = {
 
 const sweepFacts: Record<string, JsonSchema> = {
   sweepId: id,
+  'version?': count,
   name: text,
   owner: text,
   kind: choice('sweep', 'distillation'),
@@ -47,6 +48,7 @@ const sweepFacts: Record<string, JsonSchema> = {
     queued: count,
     running: count,
     recovering: count,
+    paused: count,
     completed: count,
     failed: count,
     cancelled: count,
@@ -158,6 +160,7 @@ const ANSWER_SCHEMAS = {
   }),
   SweepSubmission: exactly({
     'sweepId?': id,
+    'version?': count,
     name: text,
     status: choice('planned', ...SWEEP_STATUSES),
     trials: listOf(exactly({ trialId: id, role, hyperparameters: ref('Hyperparameters') })),
