@@ -21,6 +21,7 @@ import { PreparationsController } from './preparations/preparations.controller.j
 import { PreparationsService } from './preparations/preparations.service.js';
 import { LiveService } from './records/live.service.js';
 import { RecordsService } from './records/records.service.js';
+import { RepairsController } from './repairs/repairs.controller.js';
 import { SweepReportsService } from './sweeps/sweep-reports.service.js';
 import { SweepSubmissionService } from './sweeps/sweep-submission.service.js';
 import { SweepsController } from './sweeps/sweeps.controller.js';
@@ -45,6 +46,7 @@ import { WorkersController } from './workers/workers.controller.js';
     TrialsController,
     ArtifactsController,
     WorkersController,
+    RepairsController,
     HealthController,
     VersionController,
   ],

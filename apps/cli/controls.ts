@@ -79,3 +79,25 @@ export async function drainWorker(context: Context, workerId: string): Promise<v
   if (context.json) context.terminal.print(JSON.stringify(worker, null, 2));
   else context.terminal.say(context.texts.draining(workerId));
 }
+
+interface Repairs {
+  dryRun: boolean;
+  found: number;
+  faults: { kind: string; subject: string; message: string; mended: boolean }[];
+}
+
+export async function repair(context: Context, flags: { dryRun?: boolean }): Promise<void> {
+  const { terminal, texts } = context;
+  const repairs = await openClient(context).json<Repairs>('/v1/repairs', {
+    method: 'POST',
+    query: { dryRun: flags.dryRun || undefined },
+    signal: context.interrupted,
+  });
+  if (context.json) {
+    terminal.print(JSON.stringify(repairs, null, 2));
+    return;
+  }
+  for (const { message, mended } of repairs.faults)
+    terminal.print(`${mended ? texts.mended : repairs.dryRun ? texts.wouldMend : texts.notMended} ${message}`);
+  terminal.say(texts.repairs(repairs.found, repairs.dryRun));
+}

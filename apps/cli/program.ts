@@ -3,7 +3,7 @@ import { Command, CommanderError, Option } from 'commander';
 import { BUILTIN_CORPORA, BUILTIN_TEACHERS } from '#experiment';
 import { openClient } from './connection.js';
 import type { Context } from './context.js';
-import { type Action, control, drainWorker, extend, listWorkers } from './controls.js';
+import { type Action, control, drainWorker, extend, listWorkers, repair } from './controls.js';
 import { addCorpus, showCorpus } from './corpus-add.js';
 import { demo } from './demo.js';
 import { hybrid } from './hybrid.js';
@@ -203,6 +203,10 @@ function addControlCommands(program: Command, texts: Texts, contextFor: ContextF
     .option('--dry-run', texts.helpDryRun);
   addExtensionFlags(extendCommand, texts);
   extendCommand.action((id, flags) => extend(contextFor(flags), id, flags));
+
+  add(program, 'repair', texts.helpRepair)
+    .option('--dry-run', texts.helpRepairDryRun)
+    .action((flags) => repair(contextFor(flags), flags));
 
   const workers = program
     .command('workers')

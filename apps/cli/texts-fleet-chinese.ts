@@ -16,6 +16,13 @@ export const fleetChinese: typeof fleetEnglish = {
   draining: (id) => `工作进程 ${id} 将交还任务并退出`,
   workerDrained: (name) => `${name} 已按要求退出，不再启动`,
 
+  mended: '已修复：',
+  wouldMend: '发现：',
+  notMended: '未修复：',
+  repairs: (found, isDryRun) => (found === 0 ? '记录与队列一致' : `发现 ${found} 处${isDryRun ? '；没有改动' : ''}`),
+
+  helpRepair: '修复记录与队列不一致之处（汇总进程也会自行修复）',
+  helpRepairDryRun: '只显示',
   helpCancel: '取消扫描或试验',
   helpPause: '暂停扫描或试验；运行中的先写检查点再停',
   helpResume: '让暂停的扫描或试验从检查点继续',

@@ -13,6 +13,14 @@ export const fleetEnglish = {
   draining: (id: string) => `worker ${id} gives its job back and ends`,
   workerDrained: (name: string) => `${name} was drained and has ended; it is not started again`,
 
+  mended: 'mended:',
+  wouldMend: 'found:',
+  notMended: 'not mended:',
+  repairs: (found: number, isDryRun: boolean) =>
+    found === 0 ? 'record and queue agree' : `${found} found${isDryRun ? '; nothing was changed' : ''}`,
+
+  helpRepair: 'mend what the record and the queue disagree about (the aggregator does it too)',
+  helpRepairDryRun: 'only show it',
   helpCancel: 'cancel a sweep or a trial',
   helpPause: 'pause a sweep or a trial; what runs stops with a checkpoint',
   helpResume: 'let a paused sweep or trial go on from its checkpoint',

@@ -14,8 +14,9 @@ import { getJson, isOpenTrial, keys, readTrialState, StoreUnavailable } from '#s
 import { BundleCheckpoints } from './bundle-checkpoints.js';
 import { BundleStarts, MOST_DEATHS } from './bundle-starts.js';
 import { type CheckpointManifest, checkpointJobOf } from './checkpoint-manifest.js';
+import { isDiskFull } from './disk-room.js';
 import type { ForkedTrainer, TrainerEnd } from './forked-trainer.js';
-import { forkTrainer, giveBackIfStopped, type JobTools, patiently, stopIfAsked } from './job-tools.js';
+import { forkTrainer, giveBackIfStopped, inTime, type JobTools, patiently, stopIfAsked } from './job-tools.js';
 import { LiveBundle } from './live-bundle.js';
 import { RecordWatch } from './record-watch.js';
 import { chooseGroup, listBundle, readCheckpoints, removeEnded, type StoredCheckpoint } from './stored-checkpoints.js';
@@ -70,14 +71,18 @@ export class BundleRun {
   }
 
   async run(): Promise<void> {
-    await patiently(this.tools, this.context, () => this.openTrials());
-    if (this.open.size > 0) {
-      stopIfAsked(this.context);
-      const start = await patiently(this.tools, this.context, () => this.chooseStart());
-      if (start.isHopeless) await this.failAll(this.starts.reason, start.from?.manifest.state.step);
-      else await this.trainCounted(start.from);
+    try {
+      await patiently(this.tools, this.context, () => this.openTrials());
+      if (this.open.size > 0) {
+        stopIfAsked(this.context);
+        const start = await patiently(this.tools, this.context, () => this.chooseStart());
+        if (start.isHopeless) await this.failAll(this.starts.reason, start.from?.manifest.state.step);
+        else await this.trainCounted(start.from);
+      }
+    } finally {
+      // Also after a lost lock: what this attempt has stored may be of trials that another one has finished.
+      await inTime(this.tools, this.context, this.tidy());
     }
-    await this.tidy();
     if (this.hasMore) throw new GivenBack('the others of the bundle go on from another checkpoint');
   }
 
@@ -146,13 +151,15 @@ export class BundleRun {
       await this.starts.leave();
     } catch (error) {
       const isLost = this.context.signal.reason === 'lock-lost';
-      if (error instanceof GivenBack || error instanceof StoreUnavailable || isLost) {
-        await this.starts.leave();
+      // None of these tells anything of the trials.
+      if (error instanceof GivenBack || error instanceof StoreUnavailable || isLost || isDiskFull(error)) {
+        await inTime(this.tools, this.context, this.starts.leave());
         throw error;
       }
       const { message } = error as Error;
       const isMemory = error instanceof TrainerDied && error.hasRunOutOfMemory;
       const isLast = await patiently(this.tools, this.context, () => this.starts.died(message, isMemory));
+      this.tools.log.warn(`bundle ${this.job.bundleId}: ${message}`);
       if (!isLast && !(error instanceof Impossible)) throw error;
       const many = `It was tried ${MOST_DEATHS} times in a row without getting further.`;
       await this.failAll(isLast ? `${message} ${many}` : message);
@@ -193,10 +200,18 @@ export class BundleRun {
     this.trainer = await forkTrainer(this.tools, this.context, { workFolder, job, onMessage });
     await this.lookAtRecord().catch((error: Error) => this.tools.log.warn(error.message));
     const end = await this.trainer.ended;
-    const stored = await Promise.allSettled(this.storing);
-    await this.saveCheckpoint(end);
+    const storing = Promise.all(this.storing);
+    storing.catch(() => {}); // thrown below
+    const isStored = await inTime(
+      this.tools,
+      this.context,
+      storing.catch(() => {}),
+    );
+    if (!(await inTime(this.tools, this.context, this.saveCheckpoint(end))))
+      this.tools.log.warn(`bundle ${this.job.bundleId}: no time to store the newest checkpoint`);
     this.conclude(end);
-    for (const one of stored) if (one.status === 'rejected') throw one.reason;
+    if (!isStored) stopIfAsked(this.context);
+    await storing;
   }
 
   /** The trainer's job: the open trials, or, where a checkpoint has them, all the trials that were trained together there. */

@@ -50,7 +50,7 @@ export class BundleStarts {
     return `${this.before.length} attempts in a row ended at step ${step} without getting further; the last: ${why}`;
   }
 
-  /** In how many parts a batch is to be computed at least, for whole ones did not fit the trainer's share of the memory. */
+  /** In how many times as many parts a batch is to be computed, for it did not fit the trainer's share of the memory. */
   get parts(): number {
     return 2 ** this.before.filter(({ hasRunOutOfMemory }) => hasRunOutOfMemory).length;
   }

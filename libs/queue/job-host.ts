@@ -64,6 +64,9 @@ export interface LiveReports {
 
 export interface JobHost {
   readonly reports: LiveReports;
+  /** Takes no more jobs until `wake`; the one that runs goes on. */
+  rest(): Promise<void>;
+  wake(): void;
   /** Takes no more jobs, tells the running one to stop, and resolves when it is back in the queue. */
   giveBack(): Promise<void>;
   /** After giveBack: lets go of Redis. */
@@ -179,6 +182,10 @@ export function hostJobs(settings: FleetSettings, options: JobHostOptions): JobH
     reports: liveReports(new LiveState(reporting, prefix), (event) =>
       reporting.publish(eventsChannel(prefix), JSON.stringify(event)),
     ),
+    rest: () => worker.pause(true),
+    wake() {
+      if (!draining) void worker.resume();
+    },
     async giveBack() {
       draining = true;
       await worker.pause(true);

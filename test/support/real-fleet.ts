@@ -2,7 +2,7 @@
 // students that takes a few seconds, and what there is to see of it.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -209,23 +209,28 @@ export class RealFleet {
   }
 }
 
-/** Trainers of this worker that have a work folder, so a job (Linux). */
-export function trainersOf(worker: ChildProcess): number[] {
+/** Trainers of this worker, also the one that waits (Linux). */
+export function childrenOf(worker: ChildProcess): number[] {
   const children = readFileSync(`/proc/${worker.pid}/task/${worker.pid}/children`, 'utf8').trim();
   return children
     .split(' ')
     .filter(Boolean)
     .map(Number)
-    .filter((pid) => {
-      try {
-        return (
-          readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('trainer/main.js') &&
-          readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.[0] !== 'Z'
-        );
-      } catch {
-        return false;
-      }
-    });
+    .filter((pid) => isTrainer(pid, ''));
+}
+
+/** Trainers of this worker that have a work folder, so a job (Linux). */
+export function trainersOf(worker: ChildProcess): number[] {
+  return childrenOf(worker).filter((pid) => isTrainer(pid, '/work/'));
+}
+
+function isTrainer(pid: number, folder: string): boolean {
+  try {
+    const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+    return command.includes('trainer/main.js') && readlinkSync(`/proc/${pid}/cwd`).includes(folder);
+  } catch {
+    return false; // gone meanwhile
+  }
 }
 
 /** Name and hash of everything a trial leaves but what holds times. */

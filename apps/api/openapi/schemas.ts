@@ -169,6 +169,11 @@ const ANSWER_SCHEMAS = {
     warnings,
     'links?': links,
   }),
+  Repairs: exactly({
+    dryRun: flag,
+    found: count,
+    faults: listOf(exactly({ kind: text, subject: text, message: text, mended: flag })),
+  }),
   DistillationSubmission: exactly({ trialId: id, sweepId: id, status: choice(...TRIAL_STATUSES), warnings }),
   Report: {
     type: 'object',
