@@ -8,9 +8,9 @@ const ROOT = resolve(import.meta.dirname, '..');
 
 /** What each package may import of ours; anything not listed is forbidden. */
 const ALLOWED: Record<string, string[]> = {
-  'apps/api': ['experiment', 'queue', 'storage', 'config', 'checkpoint', 'semcom'],
+  'apps/api': ['experiment', 'queue', 'storage', 'config', 'checkpoint', 'semcom', 'reconciliation'],
   'apps/worker': ['experiment', 'queue', 'storage', 'config', 'checkpoint', 'semcom', 'distillation', 'engine'],
-  'apps/aggregator': ['experiment', 'queue', 'storage', 'config'],
+  'apps/aggregator': ['experiment', 'queue', 'storage', 'config', 'reconciliation'],
   'apps/cli': ['experiment', 'config', 'storage'],
   'libs/experiment': [],
   'libs/semcom': [],
@@ -18,6 +18,7 @@ const ALLOWED: Record<string, string[]> = {
   'libs/checkpoint': [],
   'libs/engine': [],
   'libs/queue': ['experiment', 'config'],
+  'libs/reconciliation': ['experiment', 'queue', 'storage'],
   'libs/storage': ['config'],
   'libs/config': [],
 };

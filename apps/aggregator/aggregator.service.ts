@@ -16,6 +16,8 @@ import { ReconcilerService } from './reconciler.service.js';
 
 /** Trials of a bundle end close together; their events are answered with one look. */
 const GATHER_MS = 100;
+/** So many looks apart everything is searched for what needs mending; at 15 s a look that is every five minutes. */
+const LOOKS_A_SEARCH = 20;
 /** An event about an unknown trial tells of a sweep not seen yet; not more often than this is it looked for. */
 const EXTRA_LOOK_MS = 1_000;
 
@@ -30,6 +32,7 @@ export class AggregatorService implements OnApplicationBootstrap, BeforeApplicat
   private isClosing = false;
   private lastLookAt = Number.NEGATIVE_INFINITY;
   private lastTrouble = '';
+  private looks = 0;
 
   constructor(
     @Inject(STORE) private readonly store: ObjectStore,
@@ -85,6 +88,7 @@ export class AggregatorService implements OnApplicationBootstrap, BeforeApplicat
   private async look(): Promise<void> {
     this.lastLookAt = performance.now();
     await this.reconciler.reconcile();
+    if (++this.looks % LOOKS_A_SEARCH === 0) await this.reconciler.mendTheRest();
     this.lastLookAt = performance.now();
   }
 

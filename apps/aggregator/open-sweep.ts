@@ -1,7 +1,7 @@
 // A sweep that is not settled yet, as one aggregator remembers it between two looks at the record: what has ended is not
 // asked for again.
 import type { SweepRecord } from '#experiment';
-import { keys, type ObjectStore } from '#storage';
+import { hasTrialEnded, type ObjectStore, readTrialState } from '#storage';
 import { inParallel } from './in-parallel.js';
 
 const READS_AT_ONCE = 16;
@@ -11,6 +11,7 @@ const LOOK_MS_PER_TRIAL = 20;
 export class OpenSweep {
   private readonly asked: Set<string>;
   private readonly ended = new Set<string>();
+  private readonly paused = new Set<string>();
   private nextLookAt = Number.NEGATIVE_INFINITY;
 
   constructor(readonly record: SweepRecord) {
@@ -34,16 +35,22 @@ export class OpenSweep {
     return this.asked.has(trialId) && !this.ended.has(trialId);
   }
 
+  /** Open, and nobody has paused it. */
+  isWanted(trialId: string): boolean {
+    return this.isOpen(trialId) && !this.paused.has(trialId);
+  }
+
   get isDue(): boolean {
     return performance.now() >= this.nextLookAt;
   }
 
-  /** Reads from the record which of its open trials (or of the given ones) have ended. */
+  /** Reads from the record which of its open trials (or of the given ones) have ended or are paused. */
   async look(store: ObjectStore, trialIds: string[] = this.openTrials): Promise<void> {
     await inParallel(trialIds, READS_AT_ONCE, async (trialId) => {
-      const hasEnded =
-        (await store.head(keys.trialResult(trialId))) ?? (await store.head(keys.trialCancelled(trialId)));
-      if (hasEnded) this.ended.add(trialId);
+      const state = await readTrialState(store, trialId);
+      if (hasTrialEnded(state)) this.ended.add(trialId);
+      if (state.isPaused) this.paused.add(trialId);
+      else this.paused.delete(trialId);
     });
     this.nextLookAt = performance.now() + this.openTrials.length * LOOK_MS_PER_TRIAL;
   }

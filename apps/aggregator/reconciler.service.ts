@@ -2,13 +2,12 @@
 // It needs no event and no memory; both only make it quick.
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import type { PreparationRecord, SweepRecord } from '#experiment';
-import { bundleJobs, type FleetJob, FleetUnavailable, jobIdOf, type RedisFleet } from '#queue';
-import { getJson, keys, listFolders, type ObjectStore } from '#storage';
+import { bundleJobs, type FleetJob, FleetUnavailable, type RedisFleet } from '#queue';
+import { findFaults, LEASE_MS, missingBundleJobs } from '#reconciliation';
+import { getJson, keys, listFolders, type ObjectStore, type SweepState, sweepStateOf } from '#storage';
 import { FLEET, STORE } from './connections.js';
 import { OpenSweep } from './open-sweep.js';
 import { settleSweep } from './settle-sweep.js';
-
-const LEASE_MS = 60_000;
 
 @Injectable()
 export class ReconcilerService {
@@ -24,11 +23,28 @@ export class ReconcilerService {
   /** One look at the whole record. One sweep's trouble is said and keeps no other from being settled. */
   async reconcile(): Promise<void> {
     for await (const { id, sizes } of listFolders(this.store, keys.sweeps())) {
-      if (sizes.has('settled.json')) this.open.delete(id);
-      else if (sizes.has('sweep.json')) await this.careFor(id, sizes.has('cancelled.json'));
+      const state = sweepStateOf(new Set(sizes.keys()));
+      if (state.isSettled) this.open.delete(id);
+      else if (state.exists) await this.careFor(id, state);
     }
     for await (const { id, sizes } of listFolders(this.store, keys.preparations())) {
       if (sizes.has('preparation.json') && !sizes.has('result.json')) await this.putBackPreparation(id);
+    }
+  }
+
+  /** What no sweep's care comes across: jobs of what is over, jobs nobody holds, leftover checkpoints, stuck leases. */
+  async mendTheRest(): Promise<void> {
+    const lease = await this.lease('repair');
+    if (lease === 'taken') return;
+    try {
+      for await (const { kind, message, mend } of findFaults({ store: this.store, fleet: this.fleet })) {
+        // Sweeps and their jobs are cared for at every look, by what this process remembers of them.
+        if (!mend || kind === 'unsettled-sweep' || kind === 'missing-job') continue;
+        await mend();
+        this.logger.warn(`mended: ${message}`);
+      }
+    } finally {
+      await lease?.release();
     }
   }
 
@@ -49,10 +65,13 @@ export class ReconcilerService {
     }
   }
 
-  private async careFor(sweepId: string, isCancelled: boolean): Promise<void> {
+  private async careFor(sweepId: string, { version, isCancelled }: SweepState): Promise<void> {
     await this.attempt(sweepId, async () => {
+      const known = this.open.get(sweepId);
       const sweep =
-        this.open.get(sweepId) ?? new OpenSweep(await getJson<SweepRecord>(this.store, keys.sweep(sweepId)));
+        known && (known.record.version ?? 1) === version
+          ? known
+          : new OpenSweep(await getJson<SweepRecord>(this.store, keys.sweep(sweepId, version)));
       this.open.set(sweepId, sweep);
       if (!isCancelled) {
         if (!sweep.isDue) return;
@@ -84,18 +103,12 @@ export class ReconcilerService {
 
   /** Bundles whose jobs Redis does not know are enqueued again, with the trials that are still open. */
   private async putBackBundles(sweep: OpenSweep): Promise<void> {
-    const jobs = bundleJobs(sweep.record, (trialId) => sweep.isOpen(trialId));
+    const jobs = bundleJobs(sweep.record, (trialId) => sweep.isWanted(trialId));
     await this.quietly(async () => {
-      const known = await this.fleet.known(jobs);
-      const unknown = jobs.filter((job) => !known.has(jobIdOf(job)));
-      if (unknown.length === 0) return;
-      // A worker goes on with a job that a wiped Redis forgot; what is alive needs no second run.
-      const live = await this.fleet.liveTrials(unknown.flatMap((job) => job.trialIds));
-      const lost = unknown.filter((job) => !job.trialIds.some((trialId) => live.has(trialId)));
+      const lost = await missingBundleJobs(this.fleet, jobs);
+      if (lost.length === 0) return;
       await this.fleet.enqueue(lost);
-      if (lost.length > 0) {
-        this.logger.warn(`sweep ${sweep.record.sweepId}: ${lost.length} bundles had no job and were enqueued again`);
-      }
+      this.logger.warn(`sweep ${sweep.record.sweepId}: ${lost.length} bundles had no job and were enqueued again`);
     });
   }
 

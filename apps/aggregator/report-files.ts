@@ -1,6 +1,14 @@
 // The files of a sweep's report, made by libs/experiment and stored under the sweep.
 import { createHash } from 'node:crypto';
-import { type Report, renderCsv, renderHtml, renderMarkdown, renderSvgs, type StoredFile } from '#experiment';
+import {
+  type Report,
+  renderCsv,
+  renderHtml,
+  renderMarkdown,
+  renderSvgs,
+  type StoredFile,
+  type SweepRecord,
+} from '#experiment';
 import { keys, type ObjectStore } from '#storage';
 
 interface ReportFile {
@@ -27,12 +35,16 @@ export function renderReport(report: Report): ReportFile[] {
 }
 
 /** Stores them; two aggregators at once write the same bytes, for the report is a function of the results. */
-export async function storeReport(store: ObjectStore, sweepId: string, files: ReportFile[]): Promise<StoredFile[]> {
+export async function storeReport(
+  store: ObjectStore,
+  { sweepId, version }: Pick<SweepRecord, 'sweepId' | 'version'>,
+  files: ReportFile[],
+): Promise<StoredFile[]> {
   const stored: StoredFile[] = [];
   for (const { name, contentType, text } of files) {
     const bytes = Buffer.from(text);
     const facts = { size: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') };
-    const key = keys.sweepReport(sweepId, name);
+    const key = keys.sweepReport(sweepId, name, version);
     await store.put(key, bytes, { ...facts, contentType });
     stored.push({ name, key, ...facts, contentType });
   }

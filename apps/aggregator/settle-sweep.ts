@@ -9,7 +9,7 @@ import {
   type TrialRecord,
   type TrialResult,
 } from '#experiment';
-import { findJson, getJson, keys, type ObjectStore, putJsonIfAbsent } from '#storage';
+import { findJson, getJson, hasTrialEnded, keys, type ObjectStore, putJsonIfAbsent, readTrialState } from '#storage';
 import { inParallel } from './in-parallel.js';
 import { renderReport, storeReport } from './report-files.js';
 
@@ -22,37 +22,33 @@ export type Settling =
 
 /** Settles the sweep if each trial has ended, or at once if the sweep was cancelled. */
 export async function settleSweep(store: ObjectStore, sweep: SweepRecord): Promise<Settling> {
-  const key = keys.sweepSettled(sweep.sweepId);
+  const { sweepId, version = 1 } = sweep;
+  const key = keys.sweepSettled(sweepId, version);
   const standing = await findJson<SettledRecord>(store, key);
   if (standing) return { outcome: 'settled', record: standing, isOurs: false };
-  const isCancelled = (await store.head(keys.sweepCancelled(sweep.sweepId))) !== undefined;
+  const isCancelled = (await store.head(keys.sweepCancelled(sweepId, version))) !== undefined;
   const trialIds = [...new Set(sweep.trials.map(({ trialId }) => trialId))];
-  const results = await inParallel(trialIds, READS_AT_ONCE, (trialId) =>
-    findJson<TrialResult>(store, keys.trialResult(trialId)),
+  const trials = await inParallel(trialIds, READS_AT_ONCE, async (trialId) => ({
+    trialId,
+    state: await readTrialState(store, trialId),
+  }));
+  const open = trials.filter(({ state }) => !hasTrialEnded(state)).map(({ trialId }) => trialId);
+  if (open.length > 0 && !isCancelled) return { outcome: 'open', trialIds: open };
+  const results = await inParallel(trials, READS_AT_ONCE, async ({ trialId, state: { hasResult, retry } }) =>
+    hasResult ? await findJson<TrialResult>(store, keys.trialResult(trialId, retry)) : undefined,
   );
-  if (!isCancelled) {
-    const open = await trialsStillOpen(
-      store,
-      trialIds.filter((_, index) => !results[index]),
-    );
-    if (open.length > 0) return { outcome: 'open', trialIds: open };
-  }
   const ended = results.filter((result) => result !== undefined);
   const counts = countOf(ended, trialIds.length);
   const record: SettledRecord = {
-    sweepId: sweep.sweepId,
+    sweepId,
+    ...(version > 1 ? { version } : {}),
     status: isCancelled ? 'cancelled' : statusOf(counts),
     counts,
-    reportFiles: counts.completed > 0 ? await storeReport(store, sweep.sweepId, await report(store, sweep, ended)) : [],
+    reportFiles: counts.completed > 0 ? await storeReport(store, sweep, await report(store, sweep, ended)) : [],
     settledAt: new Date().toISOString(),
   };
   const isOurs = await putJsonIfAbsent(store, key, record);
   return { outcome: 'settled', record, isOurs };
-}
-
-async function trialsStillOpen(store: ObjectStore, trialIds: string[]): Promise<string[]> {
-  const cancelled = await inParallel(trialIds, READS_AT_ONCE, (trialId) => store.head(keys.trialCancelled(trialId)));
-  return trialIds.filter((_, index) => !cancelled[index]);
 }
 
 async function report(store: ObjectStore, sweep: SweepRecord, results: TrialResult[]) {

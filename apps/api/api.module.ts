@@ -4,6 +4,9 @@ import { APP_GUARD } from '@nestjs/core';
 import { ArtifactsController } from './artifacts/artifacts.controller.js';
 import { ApiKeyGuard } from './authentication/api-key.guard.js';
 import { CONFIG, type Connections, FLEET, STORE } from './connections.js';
+import { ControlsService } from './controls/controls.service.js';
+import { SweepControlsService } from './controls/sweep-controls.service.js';
+import { TrialControlsService } from './controls/trial-controls.service.js';
 import { CorporaController } from './corpora/corpora.controller.js';
 import { CorporaService } from './corpora/corpora.service.js';
 import { DistillationsController } from './distillations/distillations.controller.js';
@@ -18,6 +21,7 @@ import { PreparationsController } from './preparations/preparations.controller.j
 import { PreparationsService } from './preparations/preparations.service.js';
 import { LiveService } from './records/live.service.js';
 import { RecordsService } from './records/records.service.js';
+import { RepairsController } from './repairs/repairs.controller.js';
 import { SweepReportsService } from './sweeps/sweep-reports.service.js';
 import { SweepSubmissionService } from './sweeps/sweep-submission.service.js';
 import { SweepsController } from './sweeps/sweeps.controller.js';
@@ -42,6 +46,7 @@ import { WorkersController } from './workers/workers.controller.js';
     TrialsController,
     ArtifactsController,
     WorkersController,
+    RepairsController,
     HealthController,
     VersionController,
   ],
@@ -55,6 +60,9 @@ import { WorkersController } from './workers/workers.controller.js';
     SweepsService,
     SweepSubmissionService,
     SweepReportsService,
+    ControlsService,
+    SweepControlsService,
+    TrialControlsService,
     TrialsService,
     RecordsService,
     LiveService,

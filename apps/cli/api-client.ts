@@ -112,6 +112,9 @@ export interface RequestOptions {
   signal?: AbortSignal;
 }
 
+/** The server has no such thing. */
+export class NotThere extends Trouble {}
+
 /** How long a GET is tried again while the server cannot be reached for a moment (it is restarting). */
 const PATIENCE_MS = 20_000;
 
@@ -144,8 +147,11 @@ export class ApiClient {
   hybrids = () => this.#all<HybridRecord>('/v1/hybrids');
   teachers = () => this.#all<TeacherView>('/v1/teachers');
   workers = () => this.#all<LiveWorker>('/v1/workers');
-  cancel = (sweepId: string) =>
-    this.json<{ status?: string }>(`/v1/sweeps/${encodeURIComponent(sweepId)}/cancel`, { method: 'POST' });
+  /** Cancels, pauses, resumes or tries again. Throws NotThere when there is no such sweep or trial. */
+  control = (kind: 'sweep' | 'trial', id: string, action: string) =>
+    this.json<{ status: string }>(`/v1/${kind}s/${encodeURIComponent(id)}/${action}`, { method: 'POST' });
+  drain = (workerId: string) =>
+    this.json<LiveWorker>(`/v1/workers/${encodeURIComponent(workerId)}/drain`, { method: 'POST' });
 
   /** Whether the API can take requests, and what is missing if not. */
   async readiness(): Promise<{ ready: boolean; missing: string }> {
@@ -227,6 +233,7 @@ export class ApiClient {
     const isProblem = response.headers.get('content-type')?.includes('json') === true;
     const problem = isProblem ? problemOf(text) : {};
     const sentence = problem.detail ?? problem.title ?? this.#texts.strangeAnswer(this.url, response.status);
+    if (response.status === 404) return new NotThere(sentence, EXIT_WRONG_REQUEST, problem.errors ?? []);
     if (response.status === 410) return new Gone(sentence, EXIT_WRONG_REQUEST);
     const isWrong = response.status < 500 && response.status !== 429;
     return new Trouble(sentence, isWrong ? EXIT_WRONG_REQUEST : EXIT_FAILED, problem.errors ?? []);

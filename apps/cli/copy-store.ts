@@ -17,6 +17,10 @@ const MEMORY_SIZE = 4 * 1024 ** 2;
 const DRAW_EVERY_MS = 250;
 const LINE_EVERY_MS = 5_000;
 
+/** What says how far something is: read, it must not speak of what is not there yet. */
+const RECORD_OF_STATE =
+  /^(?:trials|sweeps|preparations)\/[^/]+\/(?:versions\/\d+\/)?(?:result|settled|cancelled|paused|trimmed|kept|sweep|results\/\d+|retries\/\d+)\.json$/;
+
 /** In this order: files, then what names them, then what says that they are done. */
 const RANKS = [
   (key: string) => rankOf(key) === 0,
@@ -25,7 +29,7 @@ const RANKS = [
 ];
 
 function rankOf(key: string): number {
-  if (/^(trials|sweeps|preparations)\/[^/]+\/(result|settled|cancelled|trimmed|kept|sweep)\.json$/.test(key)) return 2;
+  if (RECORD_OF_STATE.test(key)) return 2;
   return /^[^/]+\/[^/]+\/[^/]+\.json$/.test(key) ? 1 : 0;
 }
 

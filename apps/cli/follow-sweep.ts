@@ -32,6 +32,7 @@ export async function followSweep(context: Context, client: ApiClient, sweepId: 
   const workers = new Set<string>();
   const told = new Map<string, TrialStatus>();
   let saidAt = startedAt;
+  let wasPaused = false;
   for (;;) {
     const sweep = await client.sweep(sweepId, interrupted);
     for (const trial of sweep.trials) {
@@ -46,6 +47,8 @@ export async function followSweep(context: Context, client: ApiClient, sweepId: 
       terminal.settle();
       return { sweep, workers: [...workers].sort(), seconds: elapsed() };
     }
+    if (sweep.status === 'paused' && !wasPaused) terminal.say(texts.sweepIsPaused(sweepId, context.command));
+    wasPaused = sweep.status === 'paused';
     terminal.live(sweepLines(context, sweep, elapsed()));
     if (!terminal.interactive && performance.now() - saidAt >= LINE_EVERY_MS) {
       terminal.say(progressLine(context, sweep, elapsed()));

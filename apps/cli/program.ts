@@ -3,12 +3,13 @@ import { Command, CommanderError, Option } from 'commander';
 import { BUILTIN_CORPORA, BUILTIN_TEACHERS } from '#experiment';
 import { openClient } from './connection.js';
 import type { Context } from './context.js';
+import { type Action, control, drainWorker, extend, listWorkers, repair } from './controls.js';
 import { addCorpus, showCorpus } from './corpus-add.js';
 import { demo } from './demo.js';
 import { hybrid, listHybrids } from './hybrid.js';
 import { pull } from './pull.js';
-import { cancel, listCorpora, listTeachers, makeBuiltinCorpus, report, status, trainTeacher } from './queries.js';
-import { addHyperparameterFlags, addSweepFlags, addTeacherTrainingFlags } from './request-flags.js';
+import { listCorpora, listTeachers, makeBuiltinCorpus, report, status, trainTeacher } from './queries.js';
+import { addExtensionFlags, addHyperparameterFlags, addSweepFlags, addTeacherTrainingFlags } from './request-flags.js';
 import { distill, sweep, watchSweep } from './sweep.js';
 import { EXPORT_FORMATS, exportModel } from './teacher-export.js';
 import { importTeacher } from './teacher-import.js';
@@ -56,6 +57,7 @@ export function buildProgram({ texts, version, contextFor, writeOut, writeErr }:
   addFleetCommands(program, texts, contextFor, add);
   addTrainingCommands(program, texts, contextFor, addRemote);
   addQueryCommands(program, texts, contextFor, addRemote);
+  addControlCommands(program, texts, contextFor, addRemote);
   addStoreCommands(program, texts, contextFor, add);
   return program;
 }
@@ -130,9 +132,6 @@ function addQueryCommands(program: Command, texts: Texts, contextFor: ContextFor
   add(program, 'status', texts.helpStatus)
     .argument('[sweep]', texts.helpSweepId)
     .action((id, flags) => status(contextFor(flags), id));
-  add(program, 'cancel', texts.helpCancel)
-    .argument('<sweep>', texts.helpSweepId)
-    .action((id, flags) => cancel(contextFor(flags), id));
   add(program, 'report', texts.helpReport)
     .argument('<sweep>', texts.helpSweepId)
     .option('--format <md|csv|json|html>', texts.helpReportFormat, 'md')
@@ -190,6 +189,39 @@ function addQueryCommands(program: Command, texts: Texts, contextFor: ContextFor
     .option('--dry-run', texts.helpTeacherImportDryRun)
     .option('--no-wait', texts.helpNoWait)
     .action((file, flags) => importTeacher(contextFor(flags), file, flags));
+}
+
+function addControlCommands(program: Command, texts: Texts, contextFor: ContextFor, add: Add): void {
+  const actions: [Action, string][] = [
+    ['cancel', texts.helpCancel],
+    ['pause', texts.helpPause],
+    ['resume', texts.helpResume],
+    ['retry', texts.helpRetry],
+  ];
+  for (const [action, about] of actions) {
+    add(program, action, about)
+      .argument('<id>', texts.helpControlId)
+      .action((id, flags) => control(contextFor(flags), action, id));
+  }
+  const extendCommand = add(program, 'extend', texts.helpExtend)
+    .argument('<sweep>', texts.helpSweepId)
+    .option('--dry-run', texts.helpDryRun);
+  addExtensionFlags(extendCommand, texts);
+  extendCommand.action((id, flags) => extend(contextFor(flags), id, flags));
+
+  add(program, 'repair', texts.helpRepair)
+    .option('--dry-run', texts.helpRepairDryRun)
+    .action((flags) => repair(contextFor(flags), flags));
+
+  const workers = program
+    .command('workers')
+    .description(texts.helpWorkersCommand)
+    .exitOverride()
+    .helpOption('-h, --help', texts.helpHelp);
+  add(workers, 'list', texts.helpWorkersList).action((flags) => listWorkers(contextFor(flags)));
+  add(workers, 'drain', texts.helpDrain)
+    .argument('<worker>', texts.helpWorkerId)
+    .action((id, flags) => drainWorker(contextFor(flags), id));
 }
 
 /** These open the object store themselves; its client is loaded only for them. */

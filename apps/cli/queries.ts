@@ -1,4 +1,4 @@
-// The small commands: status, cancel, report, corpus, teacher.
+// The small commands: status, report, corpus, teacher.
 import { parseTeacherRequest } from '#experiment';
 import type { PreparationView, SweepView } from './api-client.js';
 import { openClient } from './connection.js';
@@ -100,12 +100,6 @@ function showSweep(context: Context, sweep: SweepView): void {
 function countsOf(counts: SweepView['counts']): string {
   const total = Object.values(counts).reduce((sum, count) => sum + (count ?? 0), 0);
   return `${counts.completed ?? 0}/${total}`;
-}
-
-export async function cancel(context: Context, sweepId: string): Promise<void> {
-  const answer = await openClient(context).cancel(sweepId);
-  if (context.json) context.terminal.print(JSON.stringify(answer));
-  else context.terminal.say(context.texts.cancelled(sweepId));
 }
 
 export async function report(context: Context, sweepId: string, format: string): Promise<void> {

@@ -3,6 +3,7 @@
 import { type Command, Option } from 'commander';
 import {
   EVALUATION_FIELDS,
+  EXTENSION_FIELDS,
   type Fault,
   type Field,
   flagOf,
@@ -35,6 +36,15 @@ export function addHyperparameterFlags(command: Command, texts: Texts, varying: 
 
 export function addSweepFlags(command: Command, texts: Texts): void {
   addFlags(command, SWEEP_FLAG_FIELDS, texts, false);
+}
+
+/** Further values and seeds; without standard values, for there are none. */
+export function addExtensionFlags(command: Command, texts: Texts): void {
+  const swept = Object.entries(HYPERPARAMETER_FIELDS as Fields).filter(([name]) => name !== 'seed');
+  for (const [name, field] of [...swept, ['seeds', EXTENSION_FIELDS.seeds as Field] as const]) {
+    const value = placeholderOf(field, name !== 'seeds');
+    command.addOption(new Option(`${flagOf(name, field)} <${value}>`, texts.fieldMeaning(name, field.meaning)));
+  }
 }
 
 export function addTeacherTrainingFlags(command: Command, texts: Texts): void {
@@ -124,6 +134,15 @@ export function sweepBody(flags: Flags, file: Body = {}): Body {
   setOrDrop(body, 'vary', vary, file.vary);
   setOrDrop(body, 'evaluation', evaluationOf(flags, file.evaluation), file.evaluation);
   return body;
+}
+
+/** What a sweep is extended by: further values of each hyper-parameter named, further seeds. */
+export function extensionBody(flags: Flags): Body {
+  const vary: Body = {};
+  for (const [name, field, typed] of given(HYPERPARAMETER_FIELDS, flags))
+    vary[name] = typeof typed === 'string' ? typed.split(',').map((text) => valueOfFlag(field, text)) : [typed];
+  const seeds = given({ seeds: SWEEP_FIELDS.seeds }, flags).map(([, field, typed]) => valueOfFlag(field, typed));
+  return { ...(Object.keys(vary).length > 0 ? { vary } : {}), ...(seeds.length > 0 ? { seeds: seeds[0] } : {}) };
 }
 
 /** One distillation's body. */

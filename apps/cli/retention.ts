@@ -1,7 +1,7 @@
 // What of the record may go: intermediate checkpoints after some days, and what attempts left that came second. Everything
 // that is not known to be one of these stays, and so does all that a kept or unsettled sweep refers to.
 import type { SettledRecord, StoredFile, SweepRecord, TrialResult } from '#experiment';
-import { findJson, keys, listFolders, type ObjectStore } from '#storage';
+import { findJson, keys, listFolders, type ObjectStore, sweepStateOf, trialStateOf } from '#storage';
 
 export interface RetentionPolicy {
   /** Intermediate checkpoints go so many days after their trial has ended. */
@@ -24,8 +24,9 @@ const DAY_MS = 24 * 3600 * 1000;
 export async function* findDispensable(store: ObjectStore, policy: RetentionPolicy): AsyncGenerator<Dispensable> {
   const held = await heldTrials(store, policy);
   for await (const { id: trialId, sizes } of listFolders(store, keys.trials())) {
-    if (!sizes.has('result.json')) continue;
-    const result = await findJson<TrialResult>(store, keys.trialResult(trialId));
+    const { retry, hasResult } = trialStateOf(new Set(sizes.keys()));
+    if (!hasResult) continue;
+    const result = await findJson<TrialResult>(store, keys.trialResult(trialId, retry));
     if (!result || ageInDays(result.finishedAt, policy.now) < 1) continue;
     const isOld = ageInDays(result.finishedAt, policy.now) >= policy.checkpointDays;
     const checkpoints =
@@ -44,12 +45,11 @@ export async function* findDispensable(store: ObjectStore, policy: RetentionPoli
 async function heldTrials(store: ObjectStore, policy: RetentionPolicy): Promise<Set<string>> {
   const held = new Set<string>();
   for await (const { id: sweepId, sizes } of listFolders(store, keys.sweeps())) {
-    const settled = sizes.has('settled.json')
-      ? await findJson<SettledRecord>(store, keys.sweepSettled(sweepId))
-      : undefined;
+    const { version, isSettled } = sweepStateOf(new Set(sizes.keys()));
+    const settled = isSettled ? await findJson<SettledRecord>(store, keys.sweepSettled(sweepId, version)) : undefined;
     const isOver = settled !== undefined && ageInDays(settled.settledAt, policy.now) >= policy.checkpointDays;
     if (isOver && !sizes.has('kept.json')) continue;
-    const sweep = await findJson<SweepRecord>(store, keys.sweep(sweepId));
+    const sweep = await findJson<SweepRecord>(store, keys.sweep(sweepId, version));
     for (const { trialId } of sweep?.trials ?? []) held.add(trialId);
   }
   return held;

@@ -12,7 +12,16 @@ const MIN_FRACTION_FOR_ETA = 0.03;
 
 const ENDED: TrialStatus[] = ['completed', 'failed', 'cancelled', 'pruned'];
 /** In a table too long for the screen the ones at work are seen first. */
-const ORDER: TrialStatus[] = ['running', 'recovering', 'failed', 'queued', 'completed', 'cancelled', 'pruned'];
+const ORDER: TrialStatus[] = [
+  'running',
+  'recovering',
+  'failed',
+  'paused',
+  'queued',
+  'completed',
+  'cancelled',
+  'pruned',
+];
 
 export interface SweepProgress {
   done: number;
@@ -120,7 +129,7 @@ function colourOf(status: TrialStatus): 'green' | 'red' | 'yellow' | 'cyan' | 'd
   if (status === 'completed') return 'green';
   if (status === 'failed') return 'red';
   if (status === 'running') return 'cyan';
-  return status === 'recovering' ? 'yellow' : 'dim';
+  return status === 'recovering' || status === 'paused' ? 'yellow' : 'dim';
 }
 
 function barLine({ texts, terminal }: Context, sweep: SweepView, elapsedSeconds: number): string {

@@ -192,7 +192,8 @@ async function readRequestFile({ texts, workingFolder }: Context, file: string):
   return { ...body };
 }
 
-function sayPlan(context: Context, plan: AcceptedSweep): void {
+/** The trials of a plan, and how many are done. */
+export function sayPlan(context: Context, plan: AcceptedSweep): void {
   const { terminal, texts } = context;
   if (context.json) {
     terminal.print(JSON.stringify(plan, null, 2));

@@ -1,6 +1,7 @@
 // The words of the command line in Chinese.
 import type { ImportNote } from '#experiment';
 import type { Kind, Texts } from './texts.js';
+import { fleetChinese } from './texts-fleet-chinese.js';
 import { storeChinese } from './texts-store-chinese.js';
 
 const STATUS_ZH: Record<string, string> = {
@@ -66,6 +67,7 @@ const NOTES_ZH: Record<ImportNote['code'], (values: ImportNote['values']) => str
 const KIND_ZH: Record<Kind, string> = { corpus: '语料', teacher: '教师', hybrid: '混合模型' };
 
 export const chinese: Texts = {
+  ...fleetChinese,
   ...storeChinese,
   language: 'zh',
   error: '错误：',
@@ -221,7 +223,6 @@ export const chinese: Texts = {
     `用时 ${time}；报告：${url}（或“${command} report ${id}”）；模型：“${command} pull ${id}”`,
   reportHint: (id, command) => `“${command} report ${id}”显示比较，“${command} pull ${id}”下载模型`,
   workersTookPart: (workers) => `参与的工作进程：${workers.length > 0 ? workers.join('、') : '无，结果都已存在'}`,
-  cancelled: (id) => `正在取消扫描 ${id}`,
   teacherIsAFile: (name, command) =>
     `教师按名称指定，不从文件读取：${name} 是文件；“${command} teacher list”列出名称，“${command} teacher train”训练一个`,
   demoTeacherMissing: (command) => `计划需要教师，而内置教师尚未生成：“${command} teacher train --builtin demo”可生成`,
@@ -293,7 +294,6 @@ export const chinese: Texts = {
   helpPullFormat: '另外为 PyTorch 代码写出每个模型，各在自己的文件夹',
   helpPullOnly: '只下载这些文件，如 best_student_model,hybrid_model',
   helpStatus: '工作进程与扫描，或某一扫描',
-  helpCancel: '取消扫描',
   helpReport: '输出已结束扫描的报告',
   helpReportFormat: '报告格式',
   helpCorpora: '语料：文本、划分与词表',

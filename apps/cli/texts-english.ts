@@ -1,10 +1,12 @@
 // The words of the command line in English; their keys and parameters are the pattern of every other language.
 import type { ImportNote } from '#experiment';
+import { fleetEnglish } from './texts-fleet-english.js';
 import { storeEnglish } from './texts-store-english.js';
 
 export type Kind = 'corpus' | 'teacher' | 'hybrid';
 
 export const english = {
+  ...fleetEnglish,
   ...storeEnglish,
   language: 'en' as 'en' | 'zh',
   error: 'error:',
@@ -214,7 +216,6 @@ export const english = {
     `'${command} report ${id}' shows the comparison, '${command} pull ${id}' fetches the models`,
   workersTookPart: (workers: string[]) =>
     `workers that took part: ${workers.length > 0 ? workers.join(', ') : 'none, all results were there already'}`,
-  cancelled: (id: string) => `sweep ${id} is being cancelled`,
   teacherIsAFile: (name: string, command: string) =>
     `teachers are named, not read from files: ${name} is a file; '${command} teacher list' shows the names, '${command} teacher train' makes one`,
   demoTeacherMissing: (command: string) =>
@@ -304,7 +305,6 @@ export const english = {
   helpPullFormat: 'write each model for PyTorch code too, in a folder of its own',
   helpPullOnly: 'only these files, e.g. best_student_model,hybrid_model',
   helpStatus: 'workers and sweeps, or one sweep',
-  helpCancel: 'cancel a sweep',
   helpReport: 'print the report of a finished sweep',
   helpReportFormat: 'format of the report',
   helpCorpora: 'corpora: text, split and vocabulary',

@@ -1,12 +1,12 @@
 // A bundle's checkpoints between work folder and object store: the newest one up in the background, down again when the bundle
-// starts anew, gone when its trials have ended. Failures here cost time, never a result: they are said and worked around.
+// starts anew, gone when its trials have ended. Every attempt writes under its own fence, so that one that wakes up after its
+// time harms no other. Failures here cost time, never a result: they are said and worked around.
 import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { findJson, keys, listPages, ObjectCorrupt, ObjectNotFound, putJson } from '#storage';
+import { keys, ObjectCorrupt, ObjectNotFound, putJson } from '#storage';
 import {
   CHECKPOINT_FOLDER,
   type CheckpointFile,
-  type CheckpointManifest,
   filesOf,
   formatManifest,
   manifestNameOf,
@@ -14,21 +14,20 @@ import {
   parseManifest,
 } from './checkpoint-manifest.js';
 import type { JobTools } from './job-tools.js';
-
-/** bundles/<id>/checkpoint.json: overwritten by each newer checkpoint, so readers see one whole checkpoint or another. */
-interface Pointer {
-  /** as formatManifest writes it */
-  manifest: unknown;
-  /** where each file of the manifest lies */
-  keys: Record<string, string>;
-}
+import {
+  type CheckpointPointer,
+  removeAttempt,
+  removeSuperseded,
+  type StoredCheckpoint,
+} from './stored-checkpoints.js';
 
 export class BundleCheckpoints {
-  /** Files in the store that the pointer there speaks of. */
+  /** This attempt's files in the store that its pointer there speaks of. */
   private stored = new Map<string, { key: string; sha256: string }>();
   private storedStep = -1;
   private uploading: Promise<void> | undefined;
   private isNewer = false;
+  private hasTidied = false;
 
   constructor(
     private readonly tools: JobTools,
@@ -37,30 +36,16 @@ export class BundleCheckpoints {
     private readonly workFolder: string,
   ) {}
 
-  /** The manifest of the stored checkpoint, when there is one that has all these trials. */
-  async find(openTrialIds: readonly string[]): Promise<CheckpointManifest | undefined> {
-    const pointer = await this.pointer();
-    const manifest = pointer && parseManifest(JSON.stringify(pointer.manifest));
-    if (!pointer || !manifest) return undefined;
-    if (!openTrialIds.every((trialId) => manifest.trialIds.includes(trialId))) {
-      this.tools.log.log(`bundle ${this.bundleId}: the stored checkpoint is of other trials, it is not used`);
-      return undefined;
-    }
-    for (const { name, sha256 } of filesOf(manifest)) this.stored.set(name, { key: pointer.keys[name] ?? '', sha256 });
-    return manifest;
-  }
-
-  /** Puts a found checkpoint where the trainer looks for one. False when it is no longer whole in the store. */
-  async download(manifest: CheckpointManifest): Promise<boolean> {
+  /** Puts a stored checkpoint where the trainer looks for one. False when it is no longer whole in the store. */
+  async download({ fence, manifest, fileKeys }: StoredCheckpoint): Promise<boolean> {
     const folder = join(this.workFolder, CHECKPOINT_FOLDER);
     await mkdir(folder, { recursive: true });
     try {
       for (const { name } of filesOf(manifest))
-        await this.tools.store.getToFile(this.stored.get(name)?.key ?? '', join(folder, name));
+        await this.tools.store.getToFile(fileKeys[name] ?? '', join(folder, name));
     } catch (error) {
       if (!(error instanceof ObjectNotFound) && !(error instanceof ObjectCorrupt)) throw error;
-      this.tools.log.warn(`bundle ${this.bundleId}: the stored checkpoint is not used: ${error.message}`);
-      this.stored.clear();
+      this.tools.log.warn(`bundle ${this.bundleId}: the checkpoint of attempt ${fence} is not used: ${error.message}`);
       await rm(folder, { recursive: true, force: true });
       return false;
     }
@@ -90,28 +75,6 @@ export class BundleCheckpoints {
     await this.uploading;
   }
 
-  /** No trial needs it any more. The pointer goes first, so that nobody finds it half gone. */
-  async remove(): Promise<void> {
-    const { store, log } = this.tools;
-    try {
-      await store.delete(keys.bundleCheckpoint(this.bundleId));
-      for await (const objects of listPages(store, keys.bundle(this.bundleId)))
-        for (const { key } of objects) await store.delete(key);
-    } catch (error) {
-      log.warn(`bundle ${this.bundleId}: its checkpoints stay in the store: ${(error as Error).message}`);
-    }
-  }
-
-  private async pointer(): Promise<Pointer | undefined> {
-    try {
-      return await findJson<Pointer>(this.tools.store, keys.bundleCheckpoint(this.bundleId));
-    } catch (error) {
-      if (!(error instanceof ObjectCorrupt)) throw error;
-      this.tools.log.warn(`bundle ${this.bundleId}: ${error.message}; it starts from the beginning`);
-      return undefined;
-    }
-  }
-
   private async uploadAll(): Promise<void> {
     while (this.isNewer) {
       this.isNewer = false;
@@ -139,17 +102,25 @@ export class BundleCheckpoints {
       const key = missing.includes(file) ? await this.put(file, own) : (this.stored.get(file.name)?.key ?? '');
       stored.set(file.name, { key, sha256: file.sha256 });
     }
-    const pointer: Pointer = {
+    const pointer: CheckpointPointer = {
       manifest: JSON.parse(formatManifest(manifest)) as unknown,
       keys: Object.fromEntries([...stored].map(([name, { key }]) => [name, key])),
     };
-    await putJson(this.tools.store, keys.bundleCheckpoint(this.bundleId), pointer);
+    await putJson(this.tools.store, keys.bundleCheckpoint(this.bundleId, this.fence), pointer);
     this.storedStep = manifest.state.step;
     const before = this.stored;
     this.stored = stored;
     await rm(own, { recursive: true, force: true });
     const needed = new Set(Object.values(pointer.keys));
     for (const { key } of before.values()) if (!needed.has(key)) await this.tools.store.delete(key);
+    if (this.hasTidied) return;
+    this.hasTidied = true;
+    await removeSuperseded(this.tools.store, this.bundleId, { fence: this.fence, manifest });
+  }
+
+  /** Nobody will go on from what this attempt has stored. */
+  async removeOwn(): Promise<void> {
+    await removeAttempt(this.tools.store, this.bundleId, this.fence);
   }
 
   private async put({ name, size, sha256 }: CheckpointFile, folder: string): Promise<string> {

@@ -1,35 +1,63 @@
-// One bundle on this worker, from the job to the results: drops what is done or cancelled, trains the rest in one forked
-// trainer (from the newest checkpoint, when there is one), stores each finished trial at once, its result last. It may run
-// twice, here and elsewhere: create-if-absent decides whose result stands.
-import type { CorpusRecord, EpochMetrics, TeacherRecord, TrialRecord, TrialSpec } from '#experiment';
-import type { FleetJob, JobContext } from '#queue';
-import { getJson, keys } from '#storage';
+// One bundle on this worker, from the job to the results: drops what is done, cancelled or paused, trains the rest in one
+// forked trainer (from the newest checkpoint, when there is one), stores each finished trial at once, its result last. It may
+// run twice, here and elsewhere: create-if-absent decides whose result stands.
+import {
+  type CorpusRecord,
+  type EpochMetrics,
+  Impossible,
+  type TeacherRecord,
+  type TrialRecord,
+  type TrialSpec,
+} from '#experiment';
+import { type BundleJob, GivenBack, type JobContext } from '#queue';
+import { getJson, isOpenTrial, keys, readTrialState, StoreUnavailable } from '#storage';
 import { BundleCheckpoints } from './bundle-checkpoints.js';
+import { BundleStarts, MOST_DEATHS } from './bundle-starts.js';
 import { type CheckpointManifest, checkpointJobOf } from './checkpoint-manifest.js';
+import { isDiskFull } from './disk-room.js';
 import type { ForkedTrainer, TrainerEnd } from './forked-trainer.js';
-import { forkTrainer, giveBackIfStopped, type JobTools, stopIfAsked } from './job-tools.js';
+import { forkTrainer, giveBackIfStopped, inTime, type JobTools, patiently, stopIfAsked } from './job-tools.js';
 import { LiveBundle } from './live-bundle.js';
+import { RecordWatch } from './record-watch.js';
+import { chooseGroup, listBundle, readCheckpoints, removeEnded, type StoredCheckpoint } from './stored-checkpoints.js';
 import type { TrainerJob, TrainerMessage } from './trainer-protocol.js';
 import { newFence, TrialResults } from './trial-results.js';
 import { inWorkFolder } from './work-folder.js';
 
-type BundleJob = Extract<FleetJob, { kind: 'bundle' }>;
 type BundleTrainerJob = Extract<TrainerJob, { kind: 'bundle' }>;
 type CompletedMessage = Extract<TrainerMessage, { type: 'trial-completed' }>;
 
 interface OpenTrial {
   trialId: string;
   spec: TrialSpec;
+  /** Which retry of the trial this is, see keys.trialResult. */
+  retry: number;
   epochs: EpochMetrics[];
 }
 
+/** The trainer is gone before it was done. */
+class TrainerDied extends Error {
+  override readonly name = 'TrainerDied';
+  constructor(
+    reason: string,
+    readonly hasRunOutOfMemory: boolean,
+  ) {
+    super(reason);
+  }
+}
+
 export class BundleRun {
-  /** Trials that have neither a result nor a cancellation that this run knows of. */
+  /** Trials that this run trains: without a result, a cancellation or a pause that it knows of. */
   private readonly open = new Map<string, OpenTrial>();
+  /** Those that were paused while it ran. */
+  private readonly paused = new Map<string, OpenTrial>();
+  /** There are trials of the bundle that go on from another checkpoint, when this run is over. */
+  private hasMore = false;
   private readonly storing: Promise<void>[] = [];
   private results!: TrialResults;
   private checkpoints!: BundleCheckpoints;
   private readonly fence: string;
+  private readonly starts: BundleStarts;
   private live?: LiveBundle;
   private trainer?: ForkedTrainer;
 
@@ -39,78 +67,156 @@ export class BundleRun {
     private readonly context: JobContext,
   ) {
     this.fence = newFence(context.attempt);
+    this.starts = new BundleStarts(tools, job.bundleId, this.fence);
   }
 
   async run(): Promise<void> {
-    await this.openTrials();
-    if (this.open.size === 0) {
-      await new BundleCheckpoints(this.tools, this.job.bundleId, this.fence, '').remove();
-      return;
-    }
-    stopIfAsked(this.context);
-    const trialIds = [...this.open.keys()];
-    await this.tools.reports.trialsStarted(trialIds);
-    this.live = new LiveBundle(trialIds, this.tools.settings.workerId, this.tools.reports);
-    this.tools.status.training(trialIds);
-    this.tools.log.log(`bundle ${this.job.bundleId}: ${trialIds.length} trials, attempt ${this.context.attempt}`);
-    const watches = this.watchForCancelled();
     try {
-      await inWorkFolder(this.tools.settings.config.cacheFolder, (workFolder) => this.train(workFolder));
+      await patiently(this.tools, this.context, () => this.openTrials());
+      if (this.open.size > 0) {
+        stopIfAsked(this.context);
+        const start = await patiently(this.tools, this.context, () => this.chooseStart());
+        if (start.isHopeless) await this.failAll(this.starts.reason, start.from?.manifest.state.step);
+        else await this.trainCounted(start.from);
+      }
     } finally {
-      for (const watch of watches) clearInterval(watch);
-      this.live.stop();
-      this.tools.status.training([]);
+      // Also after a lost lock: what this attempt has stored may be of trials that another one has finished.
+      await inTime(this.tools, this.context, this.tidy());
     }
+    if (this.hasMore) throw new GivenBack('the others of the bundle go on from another checkpoint');
   }
 
-  /** Looks at the record of those of the trials that run here, and stops the cancelled ones. */
-  async lookForCancelled(trialIds: string[]): Promise<void> {
-    const asked = trialIds.filter((trialId) => this.open.has(trialId));
-    const heads = await Promise.all(asked.map((trialId) => this.tools.store.head(keys.trialCancelled(trialId))));
-    const cancelled = asked.filter((trialId, index) => heads[index] && this.open.delete(trialId));
-    if (cancelled.length === 0) return;
-    this.tools.log.log(`cancelled: ${cancelled.join(', ')}`);
-    this.trainer?.cancel(cancelled);
-    // With nothing left to train it only has to end, whatever it is in the middle of.
-    if (this.open.size === 0 && this.storing.length === 0) this.trainer?.stop(this.tools.settings.times.stopGraceMs);
-    await Promise.all(cancelled.map((trialId) => this.live?.drop(trialId, 'cancelled')));
+  /** Looks at the record of those of the trials that run here, and stops what is cancelled, paused, or has its result. */
+  async lookAtRecord(trialIds: string[] = this.job.trialIds): Promise<void> {
+    const asked = trialIds.flatMap((trialId) => this.open.get(trialId) ?? []);
+    const found = await Promise.all(
+      asked.map(async (trial) => ({ trial, state: await readTrialState(this.tools.store, trial.trialId) })),
+    );
+    const dropped: string[] = [];
+    for (const { trial, state } of found) {
+      const { trialId, retry } = trial;
+      const isDone = state.hasResult || state.retry > retry;
+      if (!(isDone || state.isCancelled || state.isPaused) || !this.open.delete(trialId)) continue;
+      if (state.isPaused && !isDone) {
+        this.paused.set(trialId, trial);
+        this.tools.log.log(`trial ${trialId} is paused`);
+        void this.live?.pause(trialId);
+      } else {
+        dropped.push(trialId);
+        const why = isDone ? 'has its result by another attempt; this one stops and changes nothing' : 'is cancelled';
+        this.tools.log.warn(`trial ${trialId} ${why}`);
+        void this.live?.drop(trialId, isDone ? 'completed' : 'cancelled');
+      }
+    }
+    if (dropped.length > 0) this.trainer?.cancel(dropped);
+    // A pause needs a checkpoint that has the trial; with nothing left to train the trainer only has to end.
+    const isIdle = this.open.size === 0 && this.storing.length === 0;
+    if (this.paused.size > 0 || isIdle) this.trainer?.stop(this.tools.settings.times.stopGraceMs);
   }
 
   private async openTrials(): Promise<void> {
     const { store } = this.tools;
-    const checked = await Promise.all(
-      this.job.trialIds.map(async (trialId) => {
-        const [result, cancelled] = await Promise.all([
-          store.head(keys.trialResult(trialId)),
-          store.head(keys.trialCancelled(trialId)),
-        ]);
-        return result || cancelled ? undefined : await getJson<TrialRecord>(store, keys.trial(trialId));
-      }),
-    );
-    for (const trial of checked) {
-      if (trial) this.open.set(trial.trialId, { trialId: trial.trialId, spec: trial.spec, epochs: [] });
+    this.open.clear();
+    const states = await Promise.all(this.job.trialIds.map((trialId) => readTrialState(store, trialId)));
+    for (const [index, trialId] of this.job.trialIds.entries()) {
+      const state = states[index];
+      if (!state || !isOpenTrial(state)) continue;
+      const { spec } = await getJson<TrialRecord>(store, keys.trial(trialId));
+      this.open.set(trialId, { trialId, spec, retry: state.retry, epochs: [] });
     }
   }
 
-  private async train(workFolder: string): Promise<void> {
+  /** Which of the trials go on together, from which checkpoint, and whether that was tried too often already. */
+  private async chooseStart(): Promise<{ from?: StoredCheckpoint; isHopeless: boolean }> {
+    const { store, log } = this.tools;
+    const { bundleId } = this.job;
+    const folder = await listBundle(store, bundleId);
+    const say = (sentence: string) => log.warn(`bundle ${bundleId}: ${sentence}`);
+    const checkpoints = await readCheckpoints(store, bundleId, folder.fences, say);
+    const group = chooseGroup(checkpoints, [...this.open.keys()]);
+    for (const trialId of this.open.keys()) {
+      if (group.trialIds.includes(trialId)) continue;
+      this.open.delete(trialId);
+      this.hasMore = true;
+    }
+    const step = group.from?.manifest.state.step ?? 0;
+    const { isHopeless } = await this.starts.begin({ step, trials: this.open.size }, folder);
+    return { ...(group.from ? { from: group.from } : {}), isHopeless };
+  }
+
+  /** Trains; an attempt that comes to nothing is counted, and the last one that may fails the trials. */
+  private async trainCounted(from: StoredCheckpoint | undefined): Promise<void> {
+    try {
+      await this.trainShown(from);
+      await this.starts.leave();
+    } catch (error) {
+      const isLost = this.context.signal.reason === 'lock-lost';
+      // None of these tells anything of the trials.
+      if (error instanceof GivenBack || error instanceof StoreUnavailable || isLost || isDiskFull(error)) {
+        await inTime(this.tools, this.context, this.starts.leave());
+        throw error;
+      }
+      const { message } = error as Error;
+      const isMemory = error instanceof TrainerDied && error.hasRunOutOfMemory;
+      const isLast = await patiently(this.tools, this.context, () => this.starts.died(message, isMemory));
+      this.tools.log.warn(`bundle ${this.job.bundleId}: ${message}`);
+      if (!isLast && !(error instanceof Impossible)) throw error;
+      const many = `It was tried ${MOST_DEATHS} times in a row without getting further.`;
+      await this.failAll(isLast ? `${message} ${many}` : message);
+    }
+  }
+
+  private async failAll(reason: string, step?: number): Promise<void> {
+    this.results ??= new TrialResults(this.tools, this.context, this.fence, this.job.trialIds);
+    for (const trial of [...this.open.values()]) {
+      this.open.delete(trial.trialId);
+      await this.fail(trial, step ? { reason, step } : { reason });
+    }
+  }
+
+  private async trainShown(from: StoredCheckpoint | undefined): Promise<void> {
+    const { reports, settings, status, log } = this.tools;
+    const trialIds = [...this.open.keys()];
+    await reports.trialsStarted(trialIds);
+    this.live = new LiveBundle(trialIds, settings.workerId, reports);
+    status.training(trialIds);
+    log.log(`bundle ${this.job.bundleId}: ${trialIds.length} trials, attempt ${this.context.attempt}`);
+    const watch = new RecordWatch(this.tools, () => this.lookAtRecord());
+    try {
+      await inWorkFolder(settings.config.cacheFolder, (workFolder) => this.train(workFolder, from));
+    } finally {
+      watch.stop();
+      this.live.stop();
+      status.training([]);
+    }
+  }
+
+  private async train(workFolder: string, from: StoredCheckpoint | undefined): Promise<void> {
     this.checkpoints = new BundleCheckpoints(this.tools, this.job.bundleId, this.fence, workFolder);
-    const job = await this.trainerJob();
+    const job = await patiently(this.tools, this.context, () => this.trainerJob(from));
     const together = job.trials.map(({ trialId }) => trialId);
     this.results = new TrialResults(this.tools, this.context, this.fence, together);
     const onMessage = (message: TrainerMessage) => this.hear(message, workFolder);
     this.trainer = await forkTrainer(this.tools, this.context, { workFolder, job, onMessage });
-    await this.lookForCancelled([...this.open.keys()]);
+    await this.lookAtRecord().catch((error: Error) => this.tools.log.warn(error.message));
     const end = await this.trainer.ended;
-    const stored = await Promise.allSettled(this.storing);
-    await this.saveCheckpoint(end);
-    await this.conclude(end);
-    for (const one of stored) if (one.status === 'rejected') throw one.reason;
-    await this.checkpoints.remove();
+    const storing = Promise.all(this.storing);
+    storing.catch(() => {}); // thrown below
+    const isStored = await inTime(
+      this.tools,
+      this.context,
+      storing.catch(() => {}),
+    );
+    if (!(await inTime(this.tools, this.context, this.saveCheckpoint(end))))
+      this.tools.log.warn(`bundle ${this.job.bundleId}: no time to store the newest checkpoint`);
+    this.conclude(end);
+    if (!isStored) stopIfAsked(this.context);
+    await storing;
   }
 
   /** The trainer's job: the open trials, or, where a checkpoint has them, all the trials that were trained together there. */
-  private async trainerJob(): Promise<BundleTrainerJob> {
-    const { store, cache } = this.tools;
+  private async trainerJob(from: StoredCheckpoint | undefined): Promise<BundleTrainerJob> {
+    const { store, cache, log } = this.tools;
     const open = [...this.open.values()].map(({ trialId, spec }) => ({ trialId, spec }));
     const [first] = open;
     if (!first) throw new Error('a bundle without trials');
@@ -120,16 +226,24 @@ export class BundleRun {
     ]);
     const teacherFile = await cache.teacherFile(teacher);
     const corpusFolder = await cache.corpusFolder(corpus);
-    const common = { kind: 'bundle' as const, teacher, teacherFile, corpus, corpusFolder };
-    const manifest = await this.checkpoints.find([...this.open.keys()]);
-    if (!manifest) return { ...common, trials: open };
+    const { parts } = this.starts;
+    const common = {
+      kind: 'bundle' as const,
+      teacher,
+      teacherFile,
+      corpus,
+      corpusFolder,
+      ...(parts > 1 ? { parts } : {}),
+    };
+    if (!from) return { ...common, trials: open };
+    const { manifest } = from;
     const job = { ...common, trials: await this.trialsOf(manifest) };
     if (manifest.job !== checkpointJobOf(job)) {
-      this.tools.log.log(`bundle ${this.job.bundleId}: the stored checkpoint is of another job, it is not used`);
+      log.log(`bundle ${this.job.bundleId}: the stored checkpoint is of another job, it is not used`);
       return { ...common, trials: open };
     }
-    if (!(await this.checkpoints.download(manifest))) return { ...common, trials: open };
-    this.tools.log.log(`bundle ${this.job.bundleId}: goes on at step ${manifest.state.step}`);
+    if (!(await this.checkpoints.download(from))) return { ...common, trials: open };
+    log.log(`bundle ${this.job.bundleId}: goes on at step ${manifest.state.step}`);
     await this.takeUpEpochs(manifest);
     const unwanted = manifest.trialIds.filter((trialId) => !this.open.has(trialId));
     return { ...job, unwanted };
@@ -155,9 +269,9 @@ export class BundleRun {
     }
   }
 
-  /** What the trainer left is the start of whoever takes the bundle next, unless there is nothing left or it is another's already. */
+  /** What the trainer left is the start of whoever takes the bundle next, unless there is nothing left. */
   private async saveCheckpoint(end: TrainerEnd): Promise<void> {
-    const isUseless = this.open.size === 0 || end.kind === 'impossible' || this.context.signal.reason === 'lock-lost';
+    const isUseless = (this.open.size === 0 && this.paused.size === 0) || end.kind === 'impossible';
     await (isUseless ? this.checkpoints.settle() : this.checkpoints.finish());
   }
 
@@ -171,7 +285,7 @@ export class BundleRun {
     } else if (message.type === 'checkpoint') {
       this.checkpoints.note();
     } else if (message.type === 'trial-completed') {
-      this.store(message.trialId, () => this.complete(message, workFolder));
+      this.store(message.trialId, (trial) => this.complete(trial, message, workFolder));
     } else if (message.type === 'trial-failed') {
       const { trialId, reason, step } = message;
       const failure = step === undefined ? { reason } : { reason, step };
@@ -181,53 +295,50 @@ export class BundleRun {
 
   /** Takes the trial out of what is open and stores its outcome beside the training of the others. */
   private store(trialId: string, work: (trial: OpenTrial) => Promise<void>): void {
-    const trial = this.open.get(trialId);
+    // One that is done in the moment it is paused is done.
+    const trial = this.open.get(trialId) ?? this.paused.get(trialId);
     if (!trial) return; // cancelled meanwhile, or a message said twice
     this.open.delete(trialId);
+    this.paused.delete(trialId);
     this.live?.note(trialId, { phase: 'uploading' });
     const stored = work(trial);
     stored.catch(() => {}); // looked at when the trainer has ended
     this.storing.push(stored);
   }
 
-  private async complete(message: CompletedMessage, workFolder: string): Promise<void> {
+  private async complete({ retry }: OpenTrial, message: CompletedMessage, workFolder: string): Promise<void> {
     const output = this.trainer?.output.text() ?? '';
-    await this.results.completed({ ...message, folder: `${workFolder}/${message.trialId}`, output });
+    await this.results.completed({ ...message, retry, folder: `${workFolder}/${message.trialId}`, output });
     await this.live?.drop(message.trialId, 'completed');
   }
 
   private async fail(trial: OpenTrial, failure: { reason: string; step?: number }): Promise<void> {
     const output = this.trainer?.output.text() ?? '';
-    await this.results.failed({ trialId: trial.trialId, failure, epochs: trial.epochs, output });
-    await this.live?.drop(trial.trialId, 'failed');
+    const { trialId, retry, epochs } = trial;
+    await this.results.failed({ trialId, retry, failure, epochs, output });
+    if (this.live) await this.live.drop(trialId, 'failed');
+    else await this.tools.reports.trialEnded(trialId, 'failed');
   }
 
-  /** What becomes of the trials that the trainer left open. */
-  private async conclude(end: TrainerEnd): Promise<void> {
+  /** Throws what becomes of the trials that the trainer left open. */
+  private conclude(end: TrainerEnd): void {
     if (this.open.size === 0) return;
     stopIfAsked(this.context);
+    if (this.paused.size > 0) throw new GivenBack('a trial of the bundle was paused, the others go on');
     giveBackIfStopped(end);
-    const left = [...this.open.values()];
-    const reason =
-      end.kind === 'done'
-        ? `The trainer ended without a word about ${left.map((trial) => trial.trialId).join(', ')}.`
-        : end.reason;
-    if (end.kind !== 'impossible' && !this.context.isLastAttempt) throw new Error(reason);
-    for (const trial of left) {
-      this.open.delete(trial.trialId);
-      await this.fail(trial, { reason });
-    }
+    if (end.kind === 'impossible') throw new Impossible(end.reason);
+    if (end.kind === 'died') throw new TrainerDied(end.reason, end.hasRunOutOfMemory);
+    throw new Error(`The trainer ended without a word about ${[...this.open.keys()].join(', ')}.`);
   }
 
-  /** A cancellation arrives as a message; flags and record are looked at too, for messages (and Redis) may be lost. */
-  private watchForCancelled(): NodeJS.Timeout[] {
-    const { flagsMs, recordMs } = this.tools.settings.times;
-    const look = async (trialIds: string[]) => {
-      await this.lookForCancelled(trialIds).catch((error: Error) => this.tools.log.warn(error.message));
-    };
-    return [
-      setInterval(async () => look(await this.tools.reports.flagged([...this.open.keys()])), flagsMs),
-      setInterval(() => look([...this.open.keys()]), recordMs),
-    ];
+  /** Checkpoints that nobody needs any more go. */
+  private async tidy(): Promise<void> {
+    try {
+      await removeEnded(this.tools.store, this.job.bundleId, this.job.trialIds);
+    } catch (error) {
+      this.tools.log.warn(
+        `bundle ${this.job.bundleId}: its checkpoints stay in the store: ${(error as Error).message}`,
+      );
+    }
   }
 }

@@ -1,10 +1,13 @@
-// One trainer process from its start to its end: the job file, the messages, the watchdog, stopping and killing. It knows
+// One trainer process from its job to its end: the job file, the messages, the watchdogs, stopping and killing. It knows
 // nothing of queue or store; whoever starts it says what the messages mean.
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { OutputTail } from './output-tail.js';
+import type { OutputTail } from './output-tail.js';
+import { gigabytes, residentBytes } from './process-memory.js';
+import { type SilenceTimes, StepWatch } from './step-watch.js';
+import { begin, spawnTrainer, type TrainerProcess } from './trainer-process.js';
 import type { TrainerCommand, TrainerJob, TrainerMessage } from './trainer-protocol.js';
 import type { TrainerProgram } from './worker-settings.js';
 
@@ -15,35 +18,40 @@ export type TrainerEnd =
   | { kind: 'impossible'; reason: string }
   /** It was told to stop, by us or by a signal for its whole group. */
   | { kind: 'stopped' }
-  | { kind: 'died'; reason: string };
+  | { kind: 'died'; reason: string; hasRunOutOfMemory: boolean };
 
 export interface ForkOptions {
   program: TrainerProgram;
   workFolder: string;
   job: TrainerJob;
   environment: Record<string, string | undefined>;
-  heartbeatMs: number;
+  times: SilenceTimes & { memoryMs: number };
+  /** A trainer that holds more than this is killed. */
+  memoryBytes: number;
+  /** A trainer that waits for a job; without one a new process is started. */
+  warm?: TrainerProcess | undefined;
   onMessage(message: TrainerMessage): void;
 }
 
 /** After the exit, what is still in the pipes may come; no longer than this, a grandchild may hold them open. */
 const PIPES_WAIT_MS = 2_000;
 
-const alive = new Set<ChildProcess>();
-// A worker that exits in any way but by SIGKILL takes its trainer with it; after SIGKILL the trainer sees the channel close.
-process.on('exit', () => {
-  for (const child of alive) child.kill('SIGKILL');
-});
+/** A trainer killed by the system with this share of its memory in use has most likely been killed for it. */
+const NEARLY_ALL = 0.8;
 
 export class ForkedTrainer {
   /** Resolves once the process is gone; never rejects. */
   readonly ended: Promise<TrainerEnd>;
-  readonly output = new OutputTail();
+  readonly output: OutputTail;
   private readonly child: ChildProcess;
   private lastWord: TrainerMessage | undefined;
   private killedBecause: string | undefined;
   private isStopping = false;
   private watchdog: NodeJS.Timeout | undefined;
+  private readonly steps: StepWatch;
+  private readonly memory: NodeJS.Timeout;
+  private heldBytes = 0;
+  private hasRunOutOfMemory = false;
 
   /** Writes <workFolder>/job.json and starts the process. */
   static async start(options: ForkOptions): Promise<ForkedTrainer> {
@@ -52,18 +60,16 @@ export class ForkedTrainer {
   }
 
   private constructor(private readonly options: ForkOptions) {
-    const { command, args } = options.program;
-    this.child = spawn(command, [...args, options.workFolder], {
-      cwd: options.workFolder,
-      env: options.environment,
-      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-    });
-    alive.add(this.child);
-    this.child.stdout?.on('data', (chunk: Buffer) => this.output.add(chunk));
-    this.child.stderr?.on('data', (chunk: Buffer) => this.output.add(chunk));
+    const { program, workFolder, environment, warm, times } = options;
+    const process = warm ?? spawnTrainer(program, { lastArgument: workFolder, folder: workFolder, environment });
+    this.child = process.child;
+    this.output = process.output;
+    this.steps = new StepWatch(times);
     this.child.on('message', (message) => this.hear(message as TrainerMessage));
     this.feedWatchdog();
+    this.memory = setInterval(() => this.weigh(), times.memoryMs);
     this.ended = this.waitForEnd();
+    if (warm) begin(warm, workFolder);
   }
 
   get processId(): number | undefined {
@@ -89,17 +95,27 @@ export class ForkedTrainer {
   }
 
   private hear(message: TrainerMessage): void {
-    this.feedWatchdog();
+    if (this.options.job.kind !== 'bundle' || this.steps.hear(message)) this.feedWatchdog();
     if (message.type === 'done' || message.type === 'impossible') this.lastWord = message;
     this.options.onMessage(message);
   }
 
   private feedWatchdog(): void {
     clearTimeout(this.watchdog);
+    const { limitMs } = this.steps;
     this.watchdog = setTimeout(() => {
-      this.killedBecause = `it said nothing for ${Math.round(this.options.heartbeatMs / 1000)} s`;
+      this.killedBecause = `${this.steps.waitedFor} for ${Math.round(limitMs / 1000)} s`;
       this.child.kill('SIGKILL');
-    }, this.options.heartbeatMs);
+    }, limitMs);
+  }
+
+  private async weigh(): Promise<void> {
+    const { memoryBytes } = this.options;
+    this.heldBytes = (this.child.pid && (await residentBytes(this.child.pid))) || this.heldBytes;
+    if (this.heldBytes <= memoryBytes || this.killedBecause) return;
+    this.hasRunOutOfMemory = true;
+    this.killedBecause = `it held ${gigabytes(this.heldBytes)} of memory, and its share is ${gigabytes(memoryBytes)} (SEMDISTILL_MEMORY_MB)`;
+    this.child.kill('SIGKILL');
   }
 
   private async waitForEnd(): Promise<TrainerEnd> {
@@ -115,7 +131,7 @@ export class ForkedTrainer {
     await Promise.race([closed, timeout]);
     clearTimeout(timer);
     clearTimeout(this.watchdog);
-    alive.delete(this.child);
+    clearInterval(this.memory);
     return this.verdict(failure);
   }
 
@@ -132,6 +148,9 @@ export class ForkedTrainer {
           ? `was killed by ${signalCode}${signalCode === 'SIGKILL' ? ' (out of memory?)' : ''}`
           : `ended with exit code ${exitCode} before it was done`;
     const lastWords = this.output.lastWords();
-    return { kind: 'died', reason: `The trainer ${how}${lastWords ? `; its last output: ${lastWords}` : '.'}` };
+    const reason = `The trainer ${how}${lastWords ? `; its last output: ${lastWords}` : '.'}`;
+    const isLikely =
+      signalCode === 'SIGKILL' && !this.killedBecause && this.heldBytes > NEARLY_ALL * this.options.memoryBytes;
+    return { kind: 'died', reason, hasRunOutOfMemory: this.hasRunOutOfMemory || isLikely };
   }
 }

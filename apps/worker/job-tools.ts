@@ -7,6 +7,7 @@ import type { FileCache } from './file-cache.js';
 import { trainerEnvironment } from './fork-environment.js';
 import { ForkedTrainer, type TrainerEnd } from './forked-trainer.js';
 import { withPatience } from './store-patience.js';
+import type { WarmTrainer } from './trainer-process.js';
 import type { TrainerJob, TrainerMessage } from './trainer-protocol.js';
 import type { WorkerSettings } from './worker-settings.js';
 
@@ -28,6 +29,8 @@ export interface JobTools {
   cache: FileCache;
   reports: LiveReports;
   status: WorkerStatus;
+  /** The next trainer, kept warm. */
+  warm: WarmTrainer;
   log: JobLog;
 }
 
@@ -44,14 +47,22 @@ export async function forkTrainer(
     workFolder: fork.workFolder,
     job: fork.job,
     environment: trainerEnvironment(settings.config.threads),
-    heartbeatMs: settings.times.heartbeatMs,
+    times: settings.times,
+    memoryBytes: settings.memoryBytes,
+    warm: tools.warm.take(),
     onMessage(message) {
-      if (message.type === 'ready') status.numerics(message.numerics);
+      if (message.type === 'ready') {
+        status.numerics(message.numerics);
+        tools.warm.prepare(); // not before: two that load at once take twice as long
+      }
       if (message.type === 'progress') status.speed(message.tokensPerSecond);
       fork.onMessage(message);
     },
   });
-  const stop = () => trainer.stop(settings.times.leaveGraceMs);
+  const stop = () => {
+    abortedAt(context.signal);
+    trainer.stop(settings.times.leaveGraceMs);
+  };
   context.signal.addEventListener('abort', stop, { once: true });
   void trainer.ended.then(() => context.signal.removeEventListener('abort', stop));
   if (context.signal.aborted) stop();
@@ -78,4 +89,33 @@ export function patiently<T>(tools: JobTools, context: JobContext, work: () => P
     onWait: (error: Error) => tools.log.warn(`waiting for the object store: ${error.message}`),
   };
   return withPatience(patience, work);
+}
+
+/** Waits for `work`, but once the worker is to go only as long as it has. True when the work was done by then. */
+export async function inTime({ settings }: JobTools, { signal }: JobContext, work: Promise<unknown>): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  let onAbort = () => {};
+  const late = new Promise<false>((resolve) => {
+    // The time counts from when the worker was told, which is when the signal was aborted.
+    onAbort = () => {
+      timer = setTimeout(resolve, Math.max(0, abortedAt(signal) + settings.times.leaveMs - performance.now()), false);
+    };
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
+  });
+  try {
+    return await Promise.race([work.then(() => true), late]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+    clearTimeout(timer);
+  }
+}
+
+const aborts = new WeakMap<AbortSignal, number>();
+
+/** When it was first seen to be aborted. */
+function abortedAt(signal: AbortSignal): number {
+  const at = aborts.get(signal) ?? performance.now();
+  aborts.set(signal, at);
+  return at;
 }

@@ -52,6 +52,12 @@ export class LiveBundle {
     await this.reports.trialEnded(trialId, status);
   }
 
+  /** As drop, for a trial that goes on some time later. */
+  async pause(trialId: string): Promise<void> {
+    this.trials.delete(trialId);
+    await this.reports.trialPaused(trialId);
+  }
+
   stop(): void {
     clearInterval(this.timer);
   }

@@ -11,7 +11,7 @@ import { workerModule } from './worker.module.js';
 import { type WorkerOverrides, workerSettings } from './worker-settings.js';
 
 /** Within which a worker told to go is gone; the queue takes the job back by itself if it had to be left. */
-const GO_WITHIN_MS = 9_000;
+const GO_WITHIN_MS = 9_500;
 const REDIS_WAIT_MS = 10_000;
 
 /** A fault of the machine's set-up, as one sentence for whoever started the worker. */

@@ -28,12 +28,19 @@ test('waiting ends with the patience, and with the signal', async () => {
   await expect(waiting).rejects.toThrow('the store is restarting');
 });
 
-test('what waiting cannot mend is thrown at once', async () => {
+test('a store that is full or refuses is waited for as well: somebody will mend it, and hours of training wait too', async () => {
   let calls = 0;
   const full = async () => {
     calls++;
-    throw new StoreUnavailable('no space left', false);
+    if (calls < 3) throw new StoreUnavailable('no space left', false);
   };
-  await expect(withPatience({ totalMs: 60_000 }, full)).rejects.toThrow('no space left');
-  expect(calls).toBe(1);
+  await withPatience({ totalMs: 60_000 }, full);
+  expect(calls).toBe(3);
+});
+
+test('what is no trouble of the store is thrown at once', async () => {
+  const work = async () => {
+    throw new Error('a fault of ours');
+  };
+  await expect(withPatience({ totalMs: 60_000 }, work)).rejects.toThrow('a fault of ours');
 });

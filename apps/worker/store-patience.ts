@@ -1,4 +1,4 @@
-// Waiting out an object store that is gone for a while: hours of training must not be lost to a restart of the store.
+// Waiting out an object store that is gone, full or closed for a while: hours of training must not be lost to that.
 import { setTimeout as delay } from 'node:timers/promises';
 import { StoreUnavailable } from '#storage';
 
@@ -12,15 +12,15 @@ export interface Patience {
   onWait?(error: StoreUnavailable): void;
 }
 
-/** Repeats `work` while the store is unavailable in a way that may pass; throws its last failure when patience ends. */
+/** Repeats `work` while the store is unavailable, in whatever way; throws its last failure when patience ends. */
 export async function withPatience<T>(patience: Patience, work: () => Promise<T>): Promise<T> {
   const deadline = performance.now() + patience.totalMs;
   for (let waitMs = FIRST_DELAY_MS; ; waitMs = Math.min(2 * waitMs, LONGEST_DELAY_MS)) {
     try {
       return await work();
     } catch (error) {
-      const isPassing = error instanceof StoreUnavailable && error.retriable;
-      if (!isPassing || patience.signal?.aborted || performance.now() + waitMs > deadline) throw error;
+      if (!(error instanceof StoreUnavailable)) throw error;
+      if (patience.signal?.aborted || performance.now() + waitMs > deadline) throw error;
       patience.onWait?.(error);
       await delay(waitMs, undefined, { signal: patience.signal }).catch(() => {});
     }

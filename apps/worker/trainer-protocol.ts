@@ -21,6 +21,8 @@ export type TrainerJob =
       trials: { trialId: string; spec: TrialSpec }[];
       /** Those of the trials that have ended or were cancelled; they are not trained on. */
       unwanted?: string[];
+      /** Batches took more memory than there is: from now on they are computed in so many times as many parts. */
+      parts?: number;
       teacher: TeacherRecord;
       /** model.safetensors of the teacher */
       teacherFile: string;
@@ -85,6 +87,10 @@ interface GivenFile {
 /** Trainer to worker. Every message counts as a heartbeat. */
 export type TrainerMessage =
   | { type: 'ready'; numerics: Numerics }
+  /** Everything is loaded, a job may come; only from a trainer started with --wait. */
+  | { type: 'waiting'; isGpu: boolean }
+  /** Something without steps has begun or goes on. */
+  | { type: 'busy'; doing: 'validating' | 'evaluating' }
   | {
       type: 'progress';
       phase: 'training' | 'evaluating';
@@ -130,5 +136,8 @@ export type TrainerMessage =
   /** The last message; the process then exits 0. */
   | { type: 'done' };
 
-/** Worker to trainer. 'stop': write a checkpoint, end. */
-export type TrainerCommand = { type: 'cancel'; trialIds: string[] } | { type: 'stop' };
+/** Worker to trainer. 'begin': the one job of a trainer started with --wait. 'stop': write a checkpoint, end. */
+export type TrainerCommand =
+  | { type: 'begin'; workFolder: string }
+  | { type: 'cancel'; trialIds: string[] }
+  | { type: 'stop' };

@@ -25,37 +25,47 @@ export class TrialResults {
   /** Stores the files in `folder`, the curve and the trainer's output, then the result. */
   async completed(trial: {
     trialId: string;
+    retry: number;
     summary: TrialSummary;
     folder: string;
     files: NamedFile[];
     output: string;
   }): Promise<void> {
-    const { trialId, summary, folder, files, output } = trial;
+    const { trialId, retry, summary, folder, files, output } = trial;
     const keyOf = (name: string) => keys.trialArtifact(trialId, this.fence, name);
     const hashed = await hashFiles(folder, files);
     const artifacts = await patiently(this.tools, this.context, async () => [
       ...(await uploadFiles(this.tools.store, hashed, keyOf)),
       ...(await this.texts(trialId, summary.epochs, output)),
     ]);
-    await this.write({ ...this.common(trialId), status: 'completed', summary, artifacts });
+    await this.write({ ...this.common(trialId, retry), status: 'completed', summary, artifacts });
     await rm(folder, { recursive: true, force: true });
   }
 
   async failed(trial: {
     trialId: string;
+    retry: number;
     failure: { reason: string; step?: number };
     epochs: EpochMetrics[];
     output: string;
   }): Promise<void> {
-    const { trialId, failure, epochs, output } = trial;
+    const { trialId, retry, failure, epochs, output } = trial;
     const artifacts = await patiently(this.tools, this.context, () => this.texts(trialId, epochs, output));
-    await this.write({ ...this.common(trialId), status: 'failed', failure, artifacts });
+    await this.write({ ...this.common(trialId, retry), status: 'failed', failure, artifacts });
   }
 
-  private common(trialId: string) {
+  private common(trialId: string, retry: number) {
     const { fence, bundleTrialIds, startedAt } = this;
     const worker = this.tools.settings.workerId;
-    return { trialId, fence, worker, bundleTrialIds, startedAt, finishedAt: new Date().toISOString() };
+    return {
+      trialId,
+      ...(retry > 0 ? { retry } : {}),
+      fence,
+      worker,
+      bundleTrialIds,
+      startedAt,
+      finishedAt: new Date().toISOString(),
+    };
   }
 
   private async texts(trialId: string, epochs: EpochMetrics[], output: string): Promise<StoredFile[]> {
@@ -70,7 +80,7 @@ export class TrialResults {
   /** Of any number of attempts that end, the first one's result stands; the others clear away what they stored. */
   private async write(result: TrialResult): Promise<void> {
     const { store, log } = this.tools;
-    const key = keys.trialResult(result.trialId);
+    const key = keys.trialResult(result.trialId, result.retry);
     const isOurs = await patiently(this.tools, this.context, () => putJsonIfAbsent(store, key, result));
     if (isOurs) return;
     const standing = await findJson<TrialResult>(store, key);

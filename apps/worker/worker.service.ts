@@ -10,27 +10,34 @@ import {
   type OnApplicationShutdown,
 } from '@nestjs/common';
 import type { LiveWorker, Numerics } from '#experiment';
-import { type FleetJob, hostJobs, type JobContext, type JobHost } from '#queue';
+import { type FleetJob, GivenBack, hostJobs, type JobContext, type JobHost } from '#queue';
 import type { ObjectStore } from '#storage';
 import { BundleRun } from './bundle-run.js';
+import { hasRoom, isDiskFull } from './disk-room.js';
 import { FileCache } from './file-cache.js';
+import { trainerEnvironment } from './fork-environment.js';
 import type { JobTools, WorkerStatus } from './job-tools.js';
 import { PreparationRun } from './preparation-run.js';
+import { WarmTrainer } from './trainer-process.js';
 import { SETTINGS, STORE, type WorkerSettings } from './worker-settings.js';
 
 @Injectable()
 export class WorkerService implements OnApplicationBootstrap, BeforeApplicationShutdown, OnApplicationShutdown {
   private readonly logger = new Logger('Worker');
   private readonly live: LiveWorker;
+  private readonly warm: WarmTrainer;
   private host?: JobHost;
   private bundle?: BundleRun;
   private registry?: NodeJS.Timeout;
+  private diskWatch: NodeJS.Timeout | undefined;
   private lastTrouble = '';
 
   constructor(
     @Inject(SETTINGS) private readonly settings: WorkerSettings,
     @Inject(STORE) private readonly store: ObjectStore,
   ) {
+    const { config, trainer } = settings;
+    this.warm = new WarmTrainer(trainer, config.cacheFolder, trainerEnvironment(config.threads));
     const now = new Date().toISOString();
     this.live = {
       workerId: settings.workerId,
@@ -48,12 +55,15 @@ export class WorkerService implements OnApplicationBootstrap, BeforeApplicationS
     this.host = hostJobs(config, {
       workerId,
       handle: (job, context) => this.handle(job, context),
-      onCancel: (trialIds) => this.lookForCancelled(trialIds),
+      onControls: (trialIds) => this.lookAtRecord(trialIds),
+      onLockTrouble: () => this.lookAtRecord(),
+      onDrain: () => this.drain(),
       onTrouble: (message) => this.warnOnce(message),
       onReady: () => this.show(),
       ...(lockTimes ? { lockTimes } : {}),
     });
-    this.registry = setInterval(() => this.show(), times.registryMs);
+    this.warm.prepare();
+    this.registry = setInterval(() => this.showAndAsk(), times.registryMs);
     for (const warning of this.store.warnings) this.logger.warn(warning);
     this.logger.log(`${workerId} takes jobs; store: ${this.store.description}`);
   }
@@ -61,8 +71,11 @@ export class WorkerService implements OnApplicationBootstrap, BeforeApplicationS
   /** Jobs go back before anything is closed. */
   async beforeApplicationShutdown(): Promise<void> {
     clearInterval(this.registry);
+    clearInterval(this.diskWatch);
     this.live.state = 'draining';
+    this.warm.drop();
     await this.host?.giveBack();
+    await this.host?.reports.takeDrain(this.settings.workerId);
     await this.host?.reports.workerGone(this.settings.workerId);
   }
 
@@ -75,25 +88,47 @@ export class WorkerService implements OnApplicationBootstrap, BeforeApplicationS
   private async handle(job: FleetJob, context: JobContext): Promise<void> {
     if (!this.host) throw new Error('a job before the host');
     const { settings, store } = this;
+    await this.requireRoom();
     const tools: JobTools = {
       settings,
       store,
       cache: new FileCache(store, settings.config.cacheFolder),
       reports: this.host.reports,
       status: this.status(),
+      warm: this.warm,
       log: this.logger,
     };
-    if (job.kind === 'preparation') return new PreparationRun(tools, job, context).run();
-    this.bundle = new BundleRun(tools, job, context);
     try {
+      if (job.kind === 'preparation') return await new PreparationRun(tools, job, context).run();
+      this.bundle = new BundleRun(tools, job, context);
       await this.bundle.run();
+    } catch (error) {
+      // What failed for want of room is no fault of the job.
+      if (isDiskFull(error)) await this.requireRoom();
+      throw error;
     } finally {
       delete this.bundle;
     }
   }
 
-  private lookForCancelled(trialIds: string[]): void {
-    this.bundle?.lookForCancelled(trialIds).catch((error: Error) => this.warnOnce(error.message));
+  /** Gives the job back, and takes none until there is room, when the disk is full. */
+  private async requireRoom(): Promise<void> {
+    const { disk, times } = this.settings;
+    if (await hasRoom(disk)) return;
+    this.logger.warn(`the disk of ${disk.folder} is full; no jobs are taken until there is room`);
+    await this.host?.rest();
+    this.diskWatch ??= setInterval(async () => {
+      if (!(await hasRoom(disk).catch(() => false))) return;
+      clearInterval(this.diskWatch);
+      this.diskWatch = undefined;
+      this.logger.log('there is room on the disk again');
+      this.host?.wake();
+    }, times.diskMs);
+    throw new GivenBack('the disk of this worker is full');
+  }
+
+  private lookAtRecord(trialIds?: string[]): void {
+    this.bundle?.lookAtRecord(trialIds).catch((error: Error) => this.warnOnce(error.message));
   }
 
   private status(): WorkerStatus {
@@ -111,6 +146,23 @@ export class WorkerService implements OnApplicationBootstrap, BeforeApplicationS
         this.live.numerics = numerics;
       },
     };
+  }
+
+  /** Told to go over the API; the process ends as after SIGTERM. */
+  private drain(): void {
+    if (this.live.state === 'draining') return;
+    this.live.state = 'draining';
+    this.show();
+    this.logger.log('drained: takes no more jobs, gives back what it is at');
+    this.settings.goAway();
+  }
+
+  /** The message to go may be lost, the mark for it is not. */
+  private showAndAsk(): void {
+    this.show();
+    void this.host?.reports.takeDrain(this.settings.workerId).then((isAsked) => {
+      if (isAsked) this.drain();
+    });
   }
 
   private show(): void {

@@ -47,6 +47,8 @@ export interface LocalFleetConfig {
   port?: string;
   /** SEMDISTILL_THREADS: CPU threads of each worker. */
   threads?: string;
+  /** SEMDISTILL_MEMORY_MB: memory of each worker's trainer. */
+  memoryMb?: string;
 }
 
 /** Reads what `semdistill up` respects; the values themselves are checked by the processes that use them. */
@@ -60,6 +62,7 @@ export function readLocalFleetConfig(env: Environment = process.env): LocalFleet
   if (env.SEMDISTILL_STORE) config.store = env.SEMDISTILL_STORE;
   if (env.SEMDISTILL_PORT) config.port = env.SEMDISTILL_PORT;
   if (env.SEMDISTILL_THREADS) config.threads = env.SEMDISTILL_THREADS;
+  if (env.SEMDISTILL_MEMORY_MB) config.memoryMb = env.SEMDISTILL_MEMORY_MB;
   return config;
 }
 

@@ -38,6 +38,8 @@ export interface Config {
   cacheFolder: string;
   /** CPU threads TensorFlow may use; undefined: all cores. */
   threads?: number;
+  /** Memory a trainer may hold; undefined: nearly all of the machine's. */
+  memoryBytes?: number;
   backend: 'auto' | 'tensorflow' | 'wasm';
   requireGpu: boolean;
   /** How often a training writes down where it is; 0: after every step. */
@@ -105,6 +107,8 @@ export function readConfig(env: Environment = process.env): Config {
     logLevel: oneOf('SEMDISTILL_LOG', ['debug', 'info', 'warn', 'error'], 'info'),
   };
   if (threads !== undefined) config.threads = threads;
+  const megabytes = env.SEMDISTILL_MEMORY_MB ? integer('SEMDISTILL_MEMORY_MB', 256, 2 ** 24, 256) : undefined;
+  if (megabytes !== undefined) config.memoryBytes = megabytes * 1024 ** 2;
   if (env.SEMDISTILL_WORKER_NAME) config.workerName = env.SEMDISTILL_WORKER_NAME;
   if (problems.length > 0) throw new InvalidConfig(problems);
   return config;

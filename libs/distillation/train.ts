@@ -4,7 +4,7 @@ import type { ChannelName, ProfileName, Weights } from '#semcom';
 import type { AdamOptions, OptimizerFactory } from './adam.js';
 import type { EpochReport } from './epoch-meter.js';
 import type { BundleModel } from './step.js';
-import { TrainingRun, type TrainingSnapshot } from './training-run.js';
+import { type MicroBatching, TrainingRun, type TrainingSnapshot } from './training-run.js';
 
 export interface TrainingSettings {
   batchSize: number;
@@ -26,6 +26,8 @@ export interface TrainingSetup {
   optimizer: OptimizerFactory;
   data: { train: readonly number[][]; validation: readonly number[][] };
   settings: TrainingSettings;
+  /** Parts that batches are computed in from the start; absent: whole until memory does not hold them. */
+  microBatching?: MicroBatching[];
   /** A moment of this same training to go on from; absent: from the start values. */
   from?: TrainingSnapshot<Float32Array>;
 }

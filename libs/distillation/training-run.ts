@@ -62,6 +62,7 @@ export class TrainingRun {
       bestEpoch: 0,
       arrays: new Map(),
     }));
+    this.microBatching = [...(setup.microBatching ?? [])];
     this.parameters = setup.optimizer(setup.start, setup.adam);
   }
 

@@ -268,6 +268,22 @@ export const SWEEP_FIELDS = {
   },
 } as const satisfies Record<string, Field>;
 
+/** What a sweep may be extended by. */
+export const EXTENSION_FIELDS = {
+  seeds: {
+    kind: 'seeds',
+    meaning: 'Further seeds: a list of them, or n for so many more',
+    maxItems: 1000,
+    ...SEED_RANGE,
+    example: 2,
+  },
+  vary: {
+    kind: 'object',
+    meaning: 'Hyperparameter that the sweep varies -> list of further values',
+    example: { temperature: [12] },
+  },
+} as const satisfies Record<string, Field>;
+
 /** Besides HYPERPARAMETER_FIELDS, which stand inline. */
 export const DISTILLATION_FIELDS = {
   name: RUN_NAME,

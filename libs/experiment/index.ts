@@ -1,5 +1,6 @@
 // WHAT is asked and answered: requests, plans, ids, warnings, statistics, reports. Pure; knows no queue, store or tensor.
 export * from './errors.js';
+export { type Extension, extendRequest, parseExtension } from './extension.js';
 export * from './fields.js';
 export * from './hybrid.js';
 export * from './identity.js';

@@ -33,6 +33,7 @@ export type FleetEvent =
   | { type: 'trial-progress'; trial: LiveTrial }
   | { type: 'trial-epoch'; trialId: string; metrics: EpochMetrics }
   | { type: 'trial-ended'; trialId: string; status: 'completed' | 'failed' | 'cancelled' }
+  | { type: 'trial-paused'; trialId: string }
   | { type: 'preparation-ended'; preparationId: string; status: 'completed' | 'failed' }
   | { type: 'preparation-progress'; preparationId: string; fraction: number; message: string }
   | { type: 'sweep-settled'; sweepId: string; status: string };

@@ -290,6 +290,8 @@ export interface TrialResult {
   failure?: { reason: string; step?: number };
   /** Present when completed. */
   summary?: TrialSummary;
+  /** Which retry after a failure this is the result of; absent: none. */
+  retry?: number;
   /** The attempt that wrote this result; its artifacts lie under it. */
   fence: string;
   worker: string;
@@ -324,6 +326,10 @@ export interface Warning {
 
 export interface SweepRecord {
   sweepId: string;
+  /** Counted up when a sweep is extended, or tried again after it was settled; absent: the first. The newest is what counts. */
+  version?: number;
+  /** When this version was made; absent: with the sweep. */
+  versionedAt?: string;
   name: string;
   owner: string;
   kind: 'sweep' | 'distillation';
@@ -340,6 +346,8 @@ export interface SweepRecord {
 
 export interface SettledRecord {
   sweepId: string;
+  /** As in the sweep's record. */
+  version?: number;
   status: Extract<SweepStatus, 'completed' | 'completed_with_failures' | 'failed' | 'cancelled'>;
   counts: { completed: number; failed: number; cancelled: number };
   /** report.json, report.csv, report.md, report.html, *.svg; none when nothing completed */

@@ -306,7 +306,8 @@ function readHyperparameters(body: unknown, path: string, faults: Fault[]): Hype
   return readFields(HyperparametersRequest, H, body, path, faults);
 }
 
-function readVary(body: unknown, faults: Fault[]): Partial<Record<HyperparameterName, unknown[]>> {
+/** Lists of values by hyperparameter; faults are added to `faults`. */
+export function readVary(body: unknown, faults: Fault[]): Partial<Record<HyperparameterName, unknown[]>> {
   const lists: Partial<Record<HyperparameterName, unknown[]>> = {};
   if (!isPlainObject(body)) return lists;
   if (Object.keys(body).length === 0) faults.push({ path: 'vary', message: 'names no hyperparameter' });
@@ -407,7 +408,8 @@ function isObjectList(value: unknown): value is unknown[] {
   return Array.isArray(value) && value.length > 0 && value.length <= MAX_TRIALS;
 }
 
-function isSame(a: unknown, b: unknown): boolean {
+/** Whether two values of a hyperparameter are one. */
+export function isSame(a: unknown, b: unknown): boolean {
   return a === b || (typeof a === 'object' && JSON.stringify(a) === JSON.stringify(b));
 }
 

@@ -21,6 +21,7 @@ export const TRIAL_STATUSES = [
   'queued',
   'running',
   'recovering',
+  'paused',
   'completed',
   'failed',
   'cancelled',

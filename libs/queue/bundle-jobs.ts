@@ -1,6 +1,6 @@
 // From a sweep to its jobs.
 import { bundleIdOf, type SweepRecord } from '#experiment';
-import type { FleetJob } from './fleet.js';
+import type { BundleJob } from './fleet.js';
 
 /**
  * One job for each bundle of the sweep that still has open trials, carrying those. The job's id is that of the whole
@@ -9,10 +9,15 @@ import type { FleetJob } from './fleet.js';
 export function bundleJobs(
   sweep: Pick<SweepRecord, 'sweepId' | 'owner' | 'bundles'>,
   isOpen: (trialId: string) => boolean,
-): Extract<FleetJob, { kind: 'bundle' }>[] {
+): BundleJob[] {
   return sweep.bundles.flatMap((bundle) => {
     const trialIds = bundle.filter(isOpen);
     if (trialIds.length === 0) return [];
     return [{ kind: 'bundle', bundleId: bundleIdOf(bundle), sweepId: sweep.sweepId, owner: sweep.owner, trialIds }];
   });
+}
+
+/** The job of some trials of a bundle that run beside the others. */
+export function partOf(job: BundleJob, trialIds: string[]): BundleJob {
+  return { ...job, trialIds, part: bundleIdOf(trialIds) };
 }

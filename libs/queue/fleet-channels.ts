@@ -1,4 +1,4 @@
-// The fleet's two pub/sub channels: events for whoever watches, cancellations for workers. Messages may be lost; whoever
+// The fleet's pub/sub channels: events for whoever watches, controls and drains for workers. Messages may be lost; whoever
 // needs to be sure looks at the record.
 
 import { Redis } from 'ioredis';
@@ -8,7 +8,8 @@ import { waitingOptions } from './connection.js';
 const SUBSCRIBE_WAIT_MS = 1_000;
 
 export const eventsChannel = (prefix: string) => `${prefix}:events`;
-export const cancelChannel = (prefix: string) => `${prefix}:cancellations`;
+export const controlsChannel = (prefix: string) => `${prefix}:controls`;
+export const drainChannel = (prefix: string) => `${prefix}:drains`;
 
 type Listener = (message: string) => void;
 
@@ -27,9 +28,14 @@ export class FleetChannels {
     return this.listen(eventsChannel(this.prefix), (message) => listener(JSON.parse(message) as FleetEvent));
   }
 
-  /** Calls `listener` with the trials that someone cancelled. */
-  async onCancel(listener: (trialIds: string[]) => void): Promise<() => Promise<void>> {
-    return this.listen(cancelChannel(this.prefix), (message) => listener(JSON.parse(message) as string[]));
+  /** Calls `listener` with the trials that someone cancelled, paused or resumed. */
+  async onControls(listener: (trialIds: string[]) => void): Promise<() => Promise<void>> {
+    return this.listen(controlsChannel(this.prefix), (message) => listener(JSON.parse(message) as string[]));
+  }
+
+  /** Calls `listener` with each worker that is told to go. */
+  async onDrain(listener: (workerId: string) => void): Promise<() => Promise<void>> {
+    return this.listen(drainChannel(this.prefix), listener);
   }
 
   async close(): Promise<void> {

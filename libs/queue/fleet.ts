@@ -4,8 +4,18 @@ import type { EpochMetrics, FleetEvent, LiveTrial, LiveWorker } from '#experimen
 
 /** What a BullMQ job carries: ids only, under 10 kB; the worker reads the rest from the record. */
 export type FleetJob =
-  | { kind: 'bundle'; bundleId: string; sweepId: string; owner: string; trialIds: string[] }
+  | {
+      kind: 'bundle';
+      bundleId: string;
+      sweepId: string;
+      owner: string;
+      trialIds: string[];
+      /** Set when these trials of the bundle run beside the others; names the group. */
+      part?: string;
+    }
   | { kind: 'preparation'; preparationId: string; owner: string };
+
+export type BundleJob = Extract<FleetJob, { kind: 'bundle' }>;
 
 export interface FleetCounts {
   waiting: number;
@@ -19,8 +29,17 @@ export interface Fleet {
   enqueue(jobs: FleetJob[]): Promise<void>;
   /** Which of these jobs Redis still knows (waiting, delayed or active). */
   known(jobs: FleetJob[]): Promise<Set<string>>;
-  /** Running trials are told to stop (flag and message); the record (cancelled.json) is the caller's business. */
-  cancelTrials(trialIds: string[]): Promise<void>;
+  /**
+   * For bundles of which these trials are wanted again: a job that waits is replaced by the one given; beside one that
+   * runs the trials get a job of their own.
+   */
+  renew(wanted: { job: BundleJob; trialIds: string[] }[]): Promise<void>;
+  /** Takes jobs that wait out of the queue; those that run stay. */
+  withdraw(jobs: FleetJob[]): Promise<void>;
+  /** Workers are told to look at the record of these trials: somebody has cancelled, paused or resumed them. */
+  announceControls(trialIds: string[]): Promise<void>;
+  /** Tells a worker to give its job back and end. It is done when the worker is gone. */
+  drainWorker(workerId: string): Promise<void>;
   counts(): Promise<FleetCounts>;
   liveTrials(trialIds: string[]): Promise<Map<string, LiveTrial>>;
   /** Epochs reported so far by the running attempt. */

@@ -21,9 +21,12 @@ export const LOCK_TIMES: LockTimes = { lockDurationMs: 60_000, stalledIntervalMs
  */
 export const LOST_WORKERS_LIMIT = 1_000_000;
 
-/** An attempt is used up when the handler throws: the trainer crashed, the store failed. Giving back uses none. */
+/**
+ * An attempt is used up when the handler throws. How often a bundle may fail is no matter of the queue: the worker counts
+ * attempts that got no further, in the record, and fails the trials itself.
+ */
 const ATTEMPTS: Record<FleetJob['kind'], Pick<JobsOptions, 'attempts' | 'backoff'>> = {
-  bundle: { attempts: 3, backoff: { type: 'exponential', delay: 2_000 } },
+  bundle: { attempts: 1_000_000, backoff: { type: 'fixed', delay: 2_000 } },
   preparation: { attempts: 3, backoff: { type: 'exponential', delay: 2_000 } },
 };
 
@@ -32,7 +35,8 @@ const PAYLOAD_LIMIT_BYTES = 10_000;
 
 /** The job's id in BullMQ: the same work always has the same id, so it is in the queue at most once. */
 export function jobIdOf(job: FleetJob): string {
-  return job.kind === 'bundle' ? `bundle-${job.bundleId}` : `preparation-${job.preparationId}`;
+  if (job.kind === 'preparation') return `preparation-${job.preparationId}`;
+  return job.part ? `bundle-${job.bundleId}-${job.part}` : `bundle-${job.bundleId}`;
 }
 
 /** What BullMQ is told about a job of this kind. */

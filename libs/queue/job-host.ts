@@ -34,8 +34,12 @@ export interface JobHostOptions {
   workerId: string;
   /** Returns when the job is done; throws GivenBack, Impossible (never tried again), or anything else (tried again). */
   handle(job: FleetJob, context: JobContext): Promise<void>;
-  /** Trials somebody cancelled, as a hint to look at the record. */
-  onCancel(trialIds: string[]): void;
+  /** Trials somebody cancelled, paused or resumed, as a hint to look at the record. */
+  onControls(trialIds: string[]): void;
+  /** This worker shall give its job back and end; said once. */
+  onDrain?(): void;
+  /** The lock of the running job could not be renewed, whoever may have it now. */
+  onLockTrouble?(): void;
   /** What is worth a line in the log. */
   onTrouble(message: string): void;
   /** Reports reach Redis from now on: at the start, and whenever it is back. */
@@ -47,32 +51,45 @@ export interface JobHostOptions {
 export interface LiveReports {
   trial(trial: LiveTrial): Promise<void>;
   trialEnded(trialId: string, status: 'completed' | 'failed' | 'cancelled'): Promise<void>;
+  trialPaused(trialId: string): Promise<void>;
   trialsStarted(trialIds: string[]): Promise<void>;
   epoch(trialId: string, metrics: EpochMetrics): Promise<void>;
   preparation(preparation: LivePreparation): Promise<void>;
   preparationEnded(preparationId: string, status: 'completed' | 'failed'): Promise<void>;
   worker(worker: LiveWorker): Promise<void>;
   workerGone(workerId: string): Promise<void>;
-  /** Which of these trials carry a cancel flag; none when Redis does not answer. */
-  flagged(trialIds: string[]): Promise<string[]>;
+  /** Whether this worker is to go, for when the message was lost; the mark is taken away. */
+  takeDrain(workerId: string): Promise<boolean>;
 }
 
 export interface JobHost {
   readonly reports: LiveReports;
+  /** Takes no more jobs until `wake`; the one that runs goes on. */
+  rest(): Promise<void>;
+  wake(): void;
   /** Takes no more jobs, tells the running one to stop, and resolves when it is back in the queue. */
   giveBack(): Promise<void>;
   /** After giveBack: lets go of Redis. */
   close(): Promise<void>;
 }
 
-const GIVE_BACK_WAIT_MS = 2_000;
-const CLOSE_WAIT_MS = 2_000;
+const GIVE_BACK_WAIT_MS = 1_500;
+const CLOSE_WAIT_MS = 1_000;
+
+/** Whose the job is; takes its lock where it has run out and the job still counts as running. */
+const TAKE_LOCK_AGAIN = `
+if redis.call('exists', KEYS[1]) == 0 then return 'unknown' end
+local holder = redis.call('get', KEYS[2])
+if holder == ARGV[1] then return 'ours' end
+if holder or not redis.call('lpos', KEYS[3], ARGV[3]) then return 'taken' end
+redis.call('set', KEYS[2], ARGV[1], 'PX', ARGV[2])
+return 'ours'`;
 
 /** Starts taking jobs at once and whenever Redis is there. */
 export function hostJobs(settings: FleetSettings, options: JobHostOptions): JobHost {
   const prefix = settings.redisPrefix;
   const lockTimes = options.lockTimes ?? LOCK_TIMES;
-  const running = new Map<string, { stop: AbortController; ended: Promise<unknown> }>();
+  const running = new Map<string, { token: string; stop: AbortController; ended: Promise<unknown> }>();
   const channels = new FleetChannels(settings.redisUrl, prefix);
   const reporting = connectFailingFast(settings.redisUrl);
   reporting.on('ready', () => options.onReady?.());
@@ -100,7 +117,7 @@ export function hostJobs(settings: FleetSettings, options: JobHostOptions): JobH
     const stop = new AbortController();
     if (draining) stop.abort('give-back' satisfies StopReason);
     const ended = run(job, token, stop.signal).finally(() => running.delete(jobId));
-    running.set(jobId, { stop, ended: ended.catch(() => {}) });
+    running.set(jobId, { token: token ?? '', stop, ended: ended.catch(() => {}) });
     return ended;
   };
 
@@ -118,23 +135,57 @@ export function hostJobs(settings: FleetSettings, options: JobHostOptions): JobH
   });
   worker.on('error', (error) => options.onTrouble(error.message));
   worker.on('lockRenewalFailed', (jobIds) => {
-    for (const jobId of jobIds) void stopIfTaken(jobId);
+    for (const jobId of jobIds) void lookAfterLock(jobId);
   });
   reporting.on('error', () => {}); // the worker's own connection says it
 
-  /** A lock may be lost to another worker (then stop) or to a wiped Redis (then nobody else has the job: go on). */
-  async function stopIfTaken(jobId: string): Promise<void> {
-    const exists = await reporting.exists(worker.toKey(jobId)).catch(() => 0);
-    if (exists === 1) running.get(jobId)?.stop.abort('lock-lost' satisfies StopReason);
-    else options.onTrouble(`Redis no longer knows job ${jobId}; going on, its result will be kept all the same`);
+  /**
+   * A lock that ran out while Redis was away or full is taken again, as long as nobody else has the job. One that another
+   * worker holds is lost: stop. A job that a wiped Redis forgot is nobody's: go on.
+   */
+  async function lookAfterLock(jobId: string): Promise<void> {
+    const job = running.get(jobId);
+    if (!job) return;
+    const found = await lockOf(jobId, job.token).catch(() => undefined);
+    if (found === undefined || !running.has(jobId)) return;
+    if (found === 'taken') {
+      options.onTrouble(`another worker has job ${jobId} now; what this one makes of it changes nothing any more`);
+      job.stop.abort('lock-lost' satisfies StopReason);
+    } else if (found === 'unknown') {
+      options.onTrouble(`Redis no longer knows job ${jobId}; going on, its result will be kept all the same`);
+    }
+    options.onLockTrouble?.();
   }
 
-  void channels.onCancel(options.onCancel);
+  async function lockOf(jobId: string, token: string): Promise<'ours' | 'taken' | 'unknown'> {
+    const key = worker.toKey(jobId);
+    const ms = String(lockTimes.lockDurationMs);
+    const answer = await reporting.eval(
+      TAKE_LOCK_AGAIN,
+      3,
+      key,
+      `${key}:lock`,
+      worker.toKey('active'),
+      token,
+      ms,
+      jobId,
+    );
+    return answer as 'ours' | 'taken' | 'unknown';
+  }
+
+  void channels.onControls(options.onControls);
+  void channels.onDrain((workerId) => {
+    if (workerId === options.workerId) options.onDrain?.();
+  });
 
   return {
     reports: liveReports(new LiveState(reporting, prefix), (event) =>
       reporting.publish(eventsChannel(prefix), JSON.stringify(event)),
     ),
+    rest: () => worker.pause(true),
+    wake() {
+      if (!draining) void worker.resume();
+    },
     async giveBack() {
       draining = true;
       await worker.pause(true);
@@ -167,6 +218,11 @@ function liveReports(live: LiveState, publish: (event: FleetEvent) => Promise<un
         await live.forgetTrial(trialId);
         await publish({ type: 'trial-ended', trialId, status });
       }),
+    trialPaused: (trialId) =>
+      quietly(async () => {
+        await live.forgetTrial(trialId);
+        await publish({ type: 'trial-paused', trialId });
+      }),
     trialsStarted: (trialIds) => quietly(() => live.clearEpochs(trialIds)),
     epoch: (trialId, metrics) =>
       quietly(async () => {
@@ -183,7 +239,7 @@ function liveReports(live: LiveState, publish: (event: FleetEvent) => Promise<un
       quietly(() => publish({ type: 'preparation-ended', preparationId, status })),
     worker: (worker) => quietly(() => live.writeWorker(worker)),
     workerGone: (workerId) => quietly(() => live.forgetWorker(workerId)),
-    flagged: (trialIds) => live.flagged(trialIds).catch(() => []),
+    takeDrain: (workerId) => live.takeDrain(workerId).catch(() => false),
   };
 }
 

@@ -1,5 +1,5 @@
-// What is in flight, as plain Redis keys beside BullMQ's: live trials, their epochs, preparations, workers, cancel
-// flags. Every key expires by itself, so a lost worker's traces vanish; nothing here decides anything.
+// What is in flight, as plain Redis keys beside BullMQ's: live trials, their epochs, preparations, workers and
+// which of them are to go. Every key expires by itself, so a lost worker's traces vanish; nothing here decides anything.
 
 import type { Redis } from 'ioredis';
 import type { EpochMetrics, LiveTrial, LiveWorker } from '#experiment';
@@ -16,7 +16,7 @@ export interface LivePreparation {
 const TRIAL_SECONDS = 60;
 const EPOCHS_SECONDS = 24 * 3600;
 const WORKER_SECONDS = 30;
-const CANCEL_SECONDS = 3600;
+const DRAIN_SECONDS = 60;
 const EPOCHS_KEPT = 2_000;
 const KEYS_PER_READ = 500;
 
@@ -90,18 +90,14 @@ export class LiveState {
     return ids.flatMap((id) => alive.get(id) ?? []);
   }
 
-  /** A flag is a hint to look at the record; one left over from an earlier cancel does no harm. */
-  async flagCancelled(trialIds: string[]): Promise<void> {
-    if (trialIds.length === 0) return;
-    const pipeline = this.redis.pipeline();
-    for (const trialId of trialIds) pipeline.set(this.key('cancel', trialId), '1', 'EX', CANCEL_SECONDS);
-    await pipeline.exec();
+  /** For a worker that misses the message; it takes the mark away itself, so that its successor of that name stays. */
+  async markDrain(workerId: string): Promise<void> {
+    await this.redis.set(this.key('drain', workerId), '1', 'EX', DRAIN_SECONDS);
   }
 
-  async flagged(trialIds: string[]): Promise<string[]> {
-    if (trialIds.length === 0) return [];
-    const flags = await this.redis.mget(trialIds.map((trialId) => this.key('cancel', trialId)));
-    return trialIds.filter((_, index) => flags[index]);
+  /** Whether the worker is to go; asked once it is no longer known. */
+  async takeDrain(workerId: string): Promise<boolean> {
+    return (await this.redis.del(this.key('drain', workerId))) === 1;
   }
 
   private key(kind: string, id: string): string {

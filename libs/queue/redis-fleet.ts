@@ -3,8 +3,9 @@
 
 import { Queue } from 'bullmq';
 import type { EpochMetrics, FleetEvent, LiveTrial, LiveWorker } from '#experiment';
+import { partOf } from './bundle-jobs.js';
 import type { Fleet, FleetCounts, FleetJob } from './fleet.js';
-import { cancelChannel, eventsChannel, FleetChannels } from './fleet-channels.js';
+import { controlsChannel, drainChannel, eventsChannel, FleetChannels } from './fleet-channels.js';
 import { jobIdOf, jobOptions, QUEUE_NAME } from './job-catalog.js';
 import { acquireLease, type Lease } from './lease.js';
 import { type LivePreparation, LiveState } from './live-state.js';
@@ -25,6 +26,11 @@ export interface FleetSettings {
 /** The fleet as API and aggregator hold it. */
 export interface RedisFleet extends Fleet {
   livePreparations(preparationIds: string[]): Promise<Map<string, LivePreparation>>;
+  /** Jobs that wait, and those that count as running although nobody holds their lock; at most so many of each. */
+  heldJobs(limit: number): Promise<{ waiting: FleetJob[]; unheld: FleetJob[] }>;
+  /** Names of leases that would outlast `ms` from now, or for ever. */
+  stuckLeases(ms: number): Promise<string[]>;
+  dropLease(name: string): Promise<void>;
   /** Takes the named lease for `ms`, or undefined while someone else holds it. It saves work and guards nothing. */
   lease(name: string, ms: number): Promise<Lease | undefined>;
 }
@@ -76,10 +82,29 @@ export function openFleet(settings: FleetSettings): RedisFleet {
       return known;
     },
 
-    async cancelTrials(trialIds) {
+    async renew(wanted) {
+      for (const { job, trialIds } of wanted) {
+        await gate.run(async () => {
+          // Removing fails for a job that a worker has; one that is not there counts as removed.
+          const isFree = (await queue.remove(jobIdOf(job))) === 1;
+          const next = isFree ? job : partOf(job, trialIds);
+          await queue.add(next.kind, next, jobOptions(next));
+        });
+      }
+    },
+
+    async withdraw(jobs) {
+      for (const job of jobs) await gate.run(() => queue.remove(jobIdOf(job)));
+    },
+
+    async announceControls(trialIds) {
+      await gate.run((redis) => redis.publish(controlsChannel(prefix), JSON.stringify(trialIds)));
+    },
+
+    async drainWorker(workerId) {
       await gate.run(async (redis) => {
-        await live.flagCancelled(trialIds);
-        await redis.publish(cancelChannel(prefix), JSON.stringify(trialIds));
+        await live.markDrain(workerId);
+        await redis.publish(drainChannel(prefix), workerId);
       });
     },
 
@@ -95,6 +120,39 @@ export function openFleet(settings: FleetSettings): RedisFleet {
     livePreparations: (ids) => gate.run(() => live.preparations(ids)),
     lease: (name, ms) => gate.run((redis) => acquireLease(redis, `${prefix}:lease:${name}`, ms)),
 
+    async heldJobs(limit) {
+      const [waiting, active] = await gate.run(() =>
+        Promise.all([
+          queue.getJobs(['wait', 'delayed', 'prioritized'], 0, limit - 1, true),
+          queue.getJobs(['active'], 0, limit - 1, true),
+        ]),
+      );
+      const ids = active.map((job) => queue.toKey(`${job.id}:lock`));
+      const locks = ids.length > 0 ? await gate.run((redis) => redis.mget(ids)) : [];
+      const unheld = active.filter((_, index) => locks[index] === null);
+      return { waiting: waiting.map((job) => job.data), unheld: unheld.map((job) => job.data) };
+    },
+
+    async stuckLeases(ms) {
+      return gate.run(async (redis) => {
+        const start = `${prefix}:lease:`;
+        const stuck: string[] = [];
+        for (let cursor = '0'; ; ) {
+          const [next, found] = await redis.scan(cursor, 'MATCH', `${escaped(start)}*`, 'COUNT', 1000);
+          for (const key of found) {
+            const left = await redis.pttl(key);
+            if (left === -1 || left > ms) stuck.push(key.slice(start.length));
+          }
+          cursor = next;
+          if (cursor === '0') return stuck.sort();
+        }
+      });
+    },
+
+    async dropLease(name) {
+      await gate.run((redis) => redis.del(`${prefix}:lease:${name}`));
+    },
+
     async publish(event: FleetEvent) {
       await gate.run((redis) => redis.publish(eventsChannel(prefix), JSON.stringify(event)));
     },
@@ -107,4 +165,9 @@ export function openFleet(settings: FleetSettings): RedisFleet {
       await queue.close().catch(() => {}); // the connection is ours and closed already
     },
   };
+}
+
+/** A prefix as SCAN takes it: braces and brackets stand for themselves. */
+function escaped(text: string): string {
+  return text.replace(/[\\*?[\]]/g, '\\$&');
 }

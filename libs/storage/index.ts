@@ -7,4 +7,14 @@ export * from './keys.js';
 export { listFolders, listPages } from './listing.js';
 export * from './object-store.js';
 export { type OpenStoreOptions, openStore } from './open-store.js';
+export {
+  hasTrialEnded,
+  isOpenTrial,
+  readSweepState,
+  readTrialState,
+  type SweepState,
+  sweepStateOf,
+  type TrialState,
+  trialStateOf,
+} from './record-state.js';
 export type { RetryPolicy } from './s3-requests.js';

@@ -8,6 +8,11 @@ function safe(id: string): string {
   return id;
 }
 
+/** Everything of a sweep's later versions lies under versions/<n>/, by the names that the first has at the top. */
+function sweepFolder(sweepId: string, version: number): string {
+  return version === 1 ? `sweeps/${safe(sweepId)}/` : `sweeps/${safe(sweepId)}/versions/${version}/`;
+}
+
 export const keys = {
   corpus: (corpusId: string) => `corpora/${safe(corpusId)}/corpus.json`,
   corpusFile: (corpusId: string, file: string) => `corpora/${safe(corpusId)}/${safe(file)}`,
@@ -33,26 +38,46 @@ export const keys = {
   preparations: () => 'preparations/',
 
   trial: (trialId: string) => `trials/${safe(trialId)}/trial.json`,
-  trialResult: (trialId: string) => `trials/${safe(trialId)}/result.json`,
+  trialFolder: (trialId: string) => `trials/${safe(trialId)}/`,
+  /** The outcome, written once. A failed trial that is asked for again gets another one, under the number of that retry. */
+  trialResult: (trialId: string, retry = 0) =>
+    retry === 0 ? `trials/${safe(trialId)}/result.json` : `trials/${safe(trialId)}/results/${retry}.json`,
+  /** The failed trial was asked for again, for the so manyth time; written once. */
+  trialRetry: (trialId: string, retry: number) => `trials/${safe(trialId)}/retries/${retry}.json`,
+  /** While it is there nobody trains the trial. */
   trialCancelled: (trialId: string) => `trials/${safe(trialId)}/cancelled.json`,
+  /** While it is there nobody trains the trial, and its checkpoint is kept. */
+  trialPaused: (trialId: string) => `trials/${safe(trialId)}/paused.json`,
   /** What the retention policy has removed; written before anything is. */
   trialTrimmed: (trialId: string) => `trials/${safe(trialId)}/trimmed.json`,
   trialArtifact: (trialId: string, fence: string, name: string) =>
     `trials/${safe(trialId)}/attempts/${safe(fence)}/${safe(name)}`,
   trials: () => 'trials/',
 
-  /** The newest checkpoint of trials in training: its manifest and where its files lie. Gone once every trial has ended. */
-  bundleCheckpoint: (bundleId: string) => `bundles/${safe(bundleId)}/checkpoint.json`,
-  /** A file of a checkpoint, under the attempt that wrote it. */
+  /** The newest checkpoint that one attempt wrote: its manifest and where its files lie. */
+  bundleCheckpoint: (bundleId: string, fence: string) =>
+    `bundles/${safe(bundleId)}/attempts/${safe(fence)}/checkpoint.json`,
   bundleCheckpointFile: (bundleId: string, fence: string, name: string) =>
     `bundles/${safe(bundleId)}/attempts/${safe(fence)}/${safe(name)}`,
+  /** All that one attempt has stored of checkpoints; nobody else ever writes there. */
+  bundleAttempt: (bundleId: string, fence: string) => `bundles/${safe(bundleId)}/attempts/${safe(fence)}/`,
+  /** An attempt has begun at this position and has not ended in good order (yet). */
+  bundleStart: (bundleId: string, position: string, fence: string) =>
+    `bundles/${safe(bundleId)}/starts/${safe(position)}/${safe(fence)}.json`,
   bundle: (bundleId: string) => `bundles/${safe(bundleId)}/`,
+  bundles: () => 'bundles/',
 
-  sweep: (sweepId: string) => `sweeps/${safe(sweepId)}/sweep.json`,
-  sweepCancelled: (sweepId: string) => `sweeps/${safe(sweepId)}/cancelled.json`,
-  sweepSettled: (sweepId: string) => `sweeps/${safe(sweepId)}/settled.json`,
+  sweep: (sweepId: string, version = 1) => `${sweepFolder(sweepId, version)}sweep.json`,
+  sweepFolder: (sweepId: string) => sweepFolder(sweepId, 1),
+  sweepCancelled: (sweepId: string, version = 1) => `${sweepFolder(sweepId, version)}cancelled.json`,
+  sweepSettled: (sweepId: string, version = 1) => `${sweepFolder(sweepId, version)}settled.json`,
+  /** While it is there the sweep's trials are paused, except those that another sweep asks for. */
+  sweepPaused: (sweepId: string) => `sweeps/${safe(sweepId)}/paused.json`,
   /** The retention policy leaves this sweep alone. */
   sweepKept: (sweepId: string) => `sweeps/${safe(sweepId)}/kept.json`,
-  sweepReport: (sweepId: string, file: string) => `sweeps/${safe(sweepId)}/report/${safe(file)}`,
+  sweepReport: (sweepId: string, file: string, version = 1) => `${sweepFolder(sweepId, version)}report/${safe(file)}`,
   sweeps: () => 'sweeps/',
+
+  /** Written anew with every cancel, pause and the like, so that workers see from one small object that they have to look. */
+  controls: () => 'controls.json',
 };

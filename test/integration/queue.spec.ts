@@ -3,6 +3,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { type FleetEvent, Impossible, type LiveTrial } from '#experiment';
 import {
+  type BundleJob,
   type FleetJob,
   type FleetSettings,
   FleetUnavailable,
@@ -41,12 +42,18 @@ function bundle(id: string): FleetJob {
 
 function host(
   handle: (job: FleetJob, context: JobContext) => Promise<void>,
-  options: { workerId?: string; onCancel?: (ids: string[]) => void; onTrouble?: (message: string) => void } = {},
+  options: {
+    workerId?: string;
+    onControls?: (ids: string[]) => void;
+    onDrain?: () => void;
+    onTrouble?: (message: string) => void;
+  } = {},
 ): JobHost {
   const jobHost = hostJobs(settings, {
     workerId: options.workerId ?? 'worker-1',
     handle,
-    onCancel: options.onCancel ?? (() => {}),
+    onControls: options.onControls ?? (() => {}),
+    ...(options.onDrain ? { onDrain: options.onDrain } : {}),
     onTrouble: options.onTrouble ?? (() => {}),
     lockTimes: { lockDurationMs: 2_000, stalledIntervalMs: 500 },
   });
@@ -95,14 +102,89 @@ test('a job is tried again after a failure and given up after the last attempt',
     attempts.push({ attempt: context.attempt, isLast: context.isLastAttempt });
     throw new Error('the trainer crashed');
   });
-  await fleet.enqueue([bundle('failing')]);
+  const failing: FleetJob = { kind: 'preparation', preparationId: 'failing', owner: 'me' };
+  await fleet.enqueue([failing]);
   await eventually(() => expect(attempts).toHaveLength(3));
-  await eventually(async () => expect((await fleet.known([bundle('failing')])).size).toBe(0));
+  await eventually(async () => expect((await fleet.known([failing])).size).toBe(0));
   expect(attempts).toEqual([
     { attempt: 1, isLast: false },
     { attempt: 2, isLast: false },
     { attempt: 3, isLast: true },
   ]);
+});
+
+test('a bundle that fails is tried again as often as its worker wants', async () => {
+  let starts = 0;
+  host(async (_, context) => {
+    expect(context.isLastAttempt).toBe(false);
+    starts++;
+    if (starts < 4) throw new Error('the trainer crashed');
+  });
+  await fleet.enqueue([bundle('stubborn')]);
+  await eventually(async () => expect((await fleet.known([bundle('stubborn')])).size).toBe(0));
+  expect(starts).toBe(4);
+});
+
+test('trials that are wanted again replace a waiting job, and run beside a running one', async () => {
+  const wanted = (ids: string[]) => [{ job: { ...bundle('a'), trialIds: ['a-1', 'a-2'] } as BundleJob, trialIds: ids }];
+  await fleet.enqueue([{ ...bundle('a'), trialIds: ['a-2'] } as BundleJob]);
+  await fleet.renew(wanted(['a-1']));
+  expect(await fleet.counts()).toEqual({ waiting: 1, active: 0 });
+  const handled: string[][] = [];
+  let finish = () => {};
+  const work = async (job: FleetJob) => {
+    handled.push(job.kind === 'bundle' ? job.trialIds : []);
+    if (handled.length === 1)
+      await new Promise<void>((resolve) => {
+        finish = resolve;
+      });
+  };
+  host(work);
+  await eventually(() => expect(handled).toEqual([['a-1', 'a-2']]));
+  host(work, { workerId: 'worker-2' });
+  await fleet.renew(wanted(['a-1']));
+  await eventually(() => expect(handled).toEqual([['a-1', 'a-2'], ['a-1']]));
+  finish();
+});
+
+test('jobs that wait are withdrawn, those that run stay', async () => {
+  await fleet.enqueue([bundle('a'), bundle('b')]);
+  await fleet.withdraw([bundle('a'), bundle('c')]);
+  expect(await fleet.known([bundle('a'), bundle('b')])).toEqual(new Set(['bundle-b']));
+  let context: JobContext | undefined;
+  host(async (_, given) => {
+    context = given;
+    await stopped(given);
+    throw new GivenBack('later');
+  });
+  await eventually(() => expect(context).toBeDefined());
+  await fleet.withdraw([bundle('b')]);
+  expect(await fleet.counts()).toEqual({ waiting: 0, active: 1 });
+  expect(context?.signal.aborted).toBe(false);
+});
+
+test('a lock that ran out while nobody took the job is taken again', async () => {
+  let starts = 0;
+  let finish = () => {};
+  const troubles: string[] = [];
+  host(
+    async () => {
+      starts++;
+      await new Promise<void>((resolve) => {
+        finish = resolve;
+      });
+    },
+    { onTrouble: (message) => troubles.push(message) },
+  );
+  await fleet.enqueue([bundle('kept')]);
+  await eventually(() => expect(starts).toBe(1));
+  const held = await redis.command('GET', '{test}:bundles:bundle-kept:lock');
+  await redis.command('DEL', '{test}:bundles:bundle-kept:lock');
+  await eventually(async () => expect(await redis.command('GET', '{test}:bundles:bundle-kept:lock')).toBe(held));
+  expect(troubles).toContainEqual(expect.stringContaining('could not renew lock'));
+  finish();
+  await eventually(async () => expect((await fleet.known([bundle('kept')])).size).toBe(0));
+  expect(starts).toBe(1);
 });
 
 test('a job that is impossible is not tried again', async () => {
@@ -259,14 +341,20 @@ test('live trials, epochs, preparations and workers are readable and expire', as
   expect((await fleet.liveTrials(['t1'])).size).toBe(0);
 });
 
-test('cancellations reach workers by message and by flag, events reach every subscriber', async () => {
-  const cancelled: string[][] = [];
-  const { reports } = host(async () => {}, { onCancel: (trialIds) => cancelled.push(trialIds) });
+test('controls and drains reach workers, events reach every subscriber', async () => {
+  const told: string[][] = [];
+  let drains = 0;
+  const { reports } = host(async () => {}, { onControls: (trialIds) => told.push(trialIds), onDrain: () => drains++ });
   await eventually(async () => {
-    await fleet.cancelTrials(['t1', 't2']);
-    expect(cancelled.at(-1)).toEqual(['t1', 't2']);
+    await fleet.announceControls(['t1', 't2']);
+    expect(told.at(-1)).toEqual(['t1', 't2']);
   });
-  expect(await reports.flagged(['t1', 't3'])).toEqual(['t1']);
+  await fleet.drainWorker('worker-2');
+  expect(await reports.takeDrain('worker-2')).toBe(true);
+  expect(await reports.takeDrain('worker-2')).toBe(false);
+  expect(drains).toBe(0);
+  await fleet.drainWorker('worker-1');
+  await eventually(() => expect(drains).toBe(1));
 
   const events: FleetEvent[] = [];
   const unsubscribe = await fleet.subscribe((event) => events.push(event));

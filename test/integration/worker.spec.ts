@@ -86,7 +86,7 @@ const eventually = <T>(check: () => T | Promise<T>) => vi.waitFor(check, { timeo
 function overrides(times: Partial<WorkerTimes> = {}): WorkerOverrides {
   return {
     trainer: { command: process.execPath, args: [join(SUPPORT, 'scripted-trainer.mjs'), script] },
-    times: { stopGraceMs: 1_000, leaveGraceMs: 1_000, flagsMs: 200, registryMs: 500, ...times },
+    times: { stopGraceMs: 1_000, leaveGraceMs: 1_000, controlsMs: 200, registryMs: 500, ...times },
     lockTimes: { lockDurationMs: 2_000, stalledIntervalMs: 500 },
   };
 }
@@ -121,7 +121,7 @@ async function workApart(name: string, times?: Partial<WorkerTimes>): Promise<Ch
 }
 
 interface Script {
-  mode?: 'train' | 'hold' | 'deaf' | 'crash' | 'crash-after-first' | 'silent' | 'impossible' | 'quit';
+  mode?: 'train' | 'hold' | 'deaf' | 'crash' | 'crash-after-first' | 'silent' | 'stuck' | 'impossible' | 'quit';
   failing?: string[];
   corpus?: object;
   teacher?: object;
@@ -133,7 +133,7 @@ function follow(instructions: Script, written?: WrittenSweep): void {
   writeFileSync(script, JSON.stringify({ mode: 'train', numerics, summaries, ...instructions }));
 }
 
-function starts(): { pid: number; kind: string; trialIds: string[]; malloc?: string }[] {
+function starts(): { pid: number; kind: string; trialIds: string[]; malloc?: string; parts?: number }[] {
   if (!existsSync(`${script}.starts`)) return [];
   return readFileSync(`${script}.starts`, 'utf8')
     .trim()
@@ -300,6 +300,52 @@ test('a trainer that says nothing is killed and tried again', async () => {
   expect(starts()).toHaveLength(2);
 });
 
+test('a trainer that takes no further step is killed, whatever it says', async () => {
+  const written = await putSweep(store, 'sweep-1');
+  follow({ mode: 'stuck' }, written);
+  await work({ stepSilenceMs: 800 });
+  await fleet.enqueue(written.jobs);
+  const results = await eventually(() => allDone(written));
+  expect(starts()).toHaveLength(3);
+  expect(results[0]?.failure?.reason).toMatch(
+    /was killed because it took no step after step 5 for 1 s.*tried 3 times in a row without getting further/,
+  );
+});
+
+test.skipIf(process.platform !== 'linux')(
+  'a trainer above its share of the memory is killed, and tried again in smaller parts',
+  async () => {
+    const written = await putSweep(store, 'sweep-1');
+    follow({ mode: 'hold' }, written);
+    const own = { ...overrides({ memoryMs: 1_500 }), memoryBytes: 10e6, store: await openStore(config.store) };
+    apps.push(await startWorker({ ...config, workerName: 'small' }, own));
+    await fleet.enqueue(written.jobs);
+    const results = await eventually(() => allDone(written));
+    expect(starts().map(({ parts }) => parts)).toEqual([undefined, 2, 4]);
+    expect(results[0]?.failure?.reason).toMatch(/it held 0\.\d\d GB of memory, and its share is 0\.01 GB/);
+  },
+);
+
+test('attempts of workers that vanish are counted too, and progress is no matter of their number', async () => {
+  const written = await putSweep(store, 'sweep-1');
+  follow({ mode: 'hold' }, written);
+  const [job] = written.jobs;
+  if (job?.kind !== 'bundle') throw new Error('a bundle');
+  await fleet.enqueue(written.jobs);
+  for (const name of ['one', 'two', 'three']) {
+    const child = await workApart(name);
+    const before = starts().length;
+    await eventually(() => expect(starts().length).toBeGreaterThan(before));
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+  }
+  await work({}, 'last');
+  const results = await eventually(() => allDone(written));
+  expect(starts()).toHaveLength(3);
+  expect(results[0]?.failure?.reason).toMatch(/3 attempts in a row ended at step 0 .*worker three was lost/);
+  await eventually(async () => expect((await store.list('bundles/')).objects).toEqual([]));
+});
+
 test('a trainer that ends without a word about its trials is no success', async () => {
   const written = await putSweep(store, 'sweep-1');
   follow({ mode: 'quit' }, written);
@@ -329,7 +375,7 @@ test('a cancelled trial stops while it runs and the rest of its bundle goes on',
   await fleet.enqueue(written.jobs);
   await eventually(() => expect(starts()).toHaveLength(1));
   await putJson(store, keys.trialCancelled(first), {});
-  await fleet.cancelTrials([first]);
+  await fleet.announceControls([first]);
   await eventually(() => expect(events).toContainEqual({ type: 'trial-ended', trialId: first, status: 'cancelled' }));
   letGo();
   await eventually(async () => expect(await result(second)).toBeDefined());
@@ -337,13 +383,13 @@ test('a cancelled trial stops while it runs and the rest of its bundle goes on',
   expect(await result(first)).toBeUndefined();
 });
 
-test('a flag without cancelled.json in the record cancels nothing', async () => {
+test('a message without cancelled.json in the record cancels nothing', async () => {
   const written = await putSweep(store, 'sweep-1');
   follow({ mode: 'hold' }, written);
   await work();
   await fleet.enqueue(written.jobs);
   await eventually(() => expect(starts()).toHaveLength(1));
-  await fleet.cancelTrials([...written.specs.keys()]);
+  await fleet.announceControls([...written.specs.keys()]);
   letGo();
   expect((await eventually(() => allDone(written))).map(({ status }) => status)).toEqual(['completed', 'completed']);
 });
@@ -378,6 +424,43 @@ test('SIGTERM gives the job back without an attempt, exits 0, and another worker
   await work({}, 'staying');
   const results = await eventually(() => allDone(written));
   expect(results.map(({ worker }) => worker)).toEqual(['staying', 'staying']);
+});
+
+test('a drained worker gives its job back, ends with 0, and its name is free again', async () => {
+  const written = await putSweep(store, 'sweep-1');
+  follow({ mode: 'hold' }, written);
+  const child = await workApart('drained');
+  await fleet.enqueue(written.jobs);
+  await eventually(() => expect(starts()).toHaveLength(1));
+  const gone = once(child, 'exit');
+  await fleet.drainWorker('drained');
+  expect(await gone).toEqual([0, null]);
+  expect(await fleet.counts()).toEqual({ waiting: 1, active: 0 });
+  expect(await fleet.liveWorkers()).toEqual([]);
+  follow({}, written);
+  await workApart('drained');
+  await eventually(() => allDone(written));
+});
+
+test('a drain that no message told is found by the mark', async () => {
+  const child = await workApart('absent', { registryMs: 300 });
+  const gone = once(child, 'exit');
+  await redis.command('SET', `${config.redisPrefix}:drain:absent`, '1');
+  expect(await gone).toEqual([0, null]);
+});
+
+test('a trainer that does not end is left to nobody: the worker is gone within 10 s, its job is back', async () => {
+  const written = await putSweep(store, 'sweep-1');
+  follow({ mode: 'deaf' }, written);
+  const child = await workApart('slow', { leaveGraceMs: 5_000, leaveMs: 8_000 });
+  await fleet.enqueue(written.jobs);
+  await eventually(() => expect(starts()).toHaveLength(1));
+  const gone = once(child, 'exit');
+  const from = performance.now();
+  child.kill('SIGTERM');
+  expect(await gone).toEqual([0, null]);
+  expect(performance.now() - from).toBeLessThan(10_000);
+  expect(await fleet.counts()).toEqual({ waiting: 1, active: 0 });
 });
 
 test('a second SIGTERM ends worker and trainer at once', async () => {
@@ -447,6 +530,50 @@ test('Redis restarted during a job: it goes on, and its results are there', asyn
   await eventually(idle);
   expect((await allDone(written)).map(({ status }) => status)).toEqual(['completed', 'completed']);
   expect(starts()).toHaveLength(1);
+});
+
+test('a worker whose disk is full gives its job back and rests; another one does it', async () => {
+  const written = await putSweep(store, 'sweep-1');
+  follow({}, written);
+  const own = { ...overrides(), leastDiskBytes: Number.MAX_SAFE_INTEGER, store: await openStore(config.store) };
+  apps.push(await startWorker({ ...config, workerName: 'full' }, own));
+  await fleet.enqueue(written.jobs);
+  await eventually(async () => expect(await fleet.counts()).toEqual({ waiting: 1, active: 0 }));
+  await work({}, 'roomy');
+  const results = await eventually(() => allDone(written));
+  expect(results.map(({ worker }) => worker)).toEqual(['roomy', 'roomy']);
+  expect(starts()).toHaveLength(1);
+});
+
+test('Redis at its memory limit: results are stored, and the queue follows when there is memory again', async () => {
+  const written = await putSweep(store, 'sweep-1');
+  follow({ mode: 'hold' }, written);
+  await work();
+  await fleet.enqueue(written.jobs);
+  await eventually(() => expect(starts()).toHaveLength(1));
+  await redis.command('CONFIG', 'SET', 'maxmemory', '1');
+  letGo();
+  await eventually(() => allDone(written));
+  await redis.command('CONFIG', 'SET', 'maxmemory', '0');
+  await eventually(idle);
+  expect((await allDone(written)).map(({ status }) => status)).toEqual(['completed', 'completed']);
+  expect(starts()).toHaveLength(1);
+});
+
+test('Redis wiped during a job: it goes on, and the next job is taken', async () => {
+  const written = await putSweep(store, 'sweep-1');
+  follow({ mode: 'hold' }, written);
+  await work();
+  await fleet.enqueue(written.jobs);
+  await eventually(() => expect(starts()).toHaveLength(1));
+  await redis.command('FLUSHALL');
+  letGo();
+  await eventually(() => allDone(written));
+  const more = await putSweep(store, 'sweep-2', { temperatures: [3] });
+  follow({}, more);
+  await fleet.enqueue(more.jobs);
+  await eventually(() => allDone(more));
+  expect(starts()).toHaveLength(2);
 });
 
 test('a damaged copy of the teacher in the cache is fetched again', async () => {

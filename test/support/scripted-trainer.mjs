@@ -1,6 +1,6 @@
 // A trainer that trains nothing: it speaks the trainer protocol as a script file says, so that a worker can be tested
 // with a real process that finishes, crashes, hangs or ignores it. Started as `node scripted-trainer.mjs SCRIPT WORKFOLDER`.
-//   SCRIPT.starts gets a line {pid, kind, trialIds} for every start; SCRIPT.go ends a 'hold'.
+//   SCRIPT.starts gets a line {pid, kind, trialIds, parts} for every start; SCRIPT.go ends a 'hold'.
 import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -15,7 +15,7 @@ const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 appendFileSync(
   `${scriptFile}.starts`,
-  `${JSON.stringify({ pid: process.pid, kind: job.kind, trialIds, malloc: process.env.MALLOC_TOP_PAD_ })}\n`,
+  `${JSON.stringify({ pid: process.pid, kind: job.kind, trialIds, parts: job.parts, malloc: process.env.MALLOC_TOP_PAD_ })}\n`,
 );
 process.on('disconnect', () => process.exit(1));
 process.on('message', (command) => {
@@ -42,12 +42,12 @@ async function complete(trialId) {
   await say({ type: 'trial-completed', trialId, summary, files });
 }
 
-async function progress() {
+async function progress(step = 12) {
   await say({
     type: 'progress',
     phase: 'training',
     fraction: 0.5,
-    step: 12,
+    step,
     steps: 24,
     epoch: 1,
     epochs: 2,
@@ -75,6 +75,12 @@ if (script.mode === 'crash') {
   process.exit(3);
 }
 if (script.mode === 'silent') await wait(600_000);
+if (script.mode === 'stuck') {
+  for (let step = 1; ; step = Math.min(step + 1, 5)) {
+    await progress(step);
+    await wait(20);
+  }
+}
 if (script.mode === 'impossible') await end({ type: 'impossible', reason: 'This cannot be done.' });
 if (script.mode === 'quit') await end({ type: 'done' });
 if (script.mode === 'hold' || script.mode === 'deaf') await hold();

@@ -6,6 +6,7 @@ import {
   CORPUS_UPLOAD_FIELDS,
   DISTILLATION_FIELDS,
   EVALUATION_FIELDS,
+  EXTENSION_FIELDS,
   type Field,
   HYBRID_FIELDS,
   HYPERPARAMETER_FIELDS,
@@ -32,17 +33,18 @@ const LISTS: JsonSchema = {
   ),
 };
 
-const SWEEP_PARTS: Record<string, JsonSchema> = {
+const SWEEP_PARTS = {
   base: ref('HyperparametersRequest'),
   vary: LISTS,
   trials: { type: 'array', items: ref('HyperparametersRequest'), minItems: 1, maxItems: SWEEP_FIELDS.trials.maxItems },
   evaluation: ref('EvaluationRequest'),
-};
+} satisfies Record<string, JsonSchema>;
 
 export const REQUEST_SCHEMAS = {
   HyperparametersRequest: objectOf(HYPERPARAMETER_FIELDS),
   EvaluationRequest: objectOf(EVALUATION_FIELDS),
   SweepRequest: objectOf(SWEEP_FIELDS, SWEEP_PARTS),
+  SweepExtension: objectOf(EXTENSION_FIELDS, { vary: SWEEP_PARTS.vary }),
   DistillationRequest: objectOf({ ...DISTILLATION_FIELDS, ...HYPERPARAMETER_FIELDS }, SWEEP_PARTS),
   CorpusRequest: objectOf(BUILTIN_CORPUS_FIELDS),
   TeacherRequest: {

@@ -39,6 +39,7 @@ const preparationFacts: Record<string, JsonSchema> = {
 
 const sweepFacts: Record<string, JsonSchema> = {
   sweepId: id,
+  'version?': count,
   name: text,
   owner: text,
   kind: choice('sweep', 'distillation'),
@@ -47,6 +48,7 @@ const sweepFacts: Record<string, JsonSchema> = {
     queued: count,
     running: count,
     recovering: count,
+    paused: count,
     completed: count,
     failed: count,
     cancelled: count,
@@ -159,6 +161,7 @@ const ANSWER_SCHEMAS = {
   }),
   SweepSubmission: exactly({
     'sweepId?': id,
+    'version?': count,
     name: text,
     status: choice('planned', ...SWEEP_STATUSES),
     trials: listOf(exactly({ trialId: id, role, hyperparameters: ref('Hyperparameters') })),
@@ -166,6 +169,11 @@ const ANSWER_SCHEMAS = {
     reused: count,
     warnings,
     'links?': links,
+  }),
+  Repairs: exactly({
+    dryRun: flag,
+    found: count,
+    faults: listOf(exactly({ kind: text, subject: text, message: text, mended: flag })),
   }),
   DistillationSubmission: exactly({ trialId: id, sweepId: id, status: choice(...TRIAL_STATUSES), warnings }),
   Report: {

@@ -14,7 +14,15 @@ import {
   type TrialResult,
   type TrimmedRecord,
 } from '#experiment';
-import { keys, ObjectNotFound, type ObjectStore } from '#storage';
+import {
+  keys,
+  ObjectNotFound,
+  type ObjectStore,
+  readSweepState,
+  readTrialState,
+  type SweepState,
+  type TrialState,
+} from '#storage';
 import { STORE } from '../connections.js';
 import type { PageRequest } from '../requests/query.js';
 
@@ -22,6 +30,8 @@ import type { PageRequest } from '../requests/query.js';
 const MAX_RECORD_BYTES = 32 * 1024 ** 2;
 const CACHE_BYTES = 64 * 1024 ** 2;
 const STORE_PAGE = 1000;
+
+const COMPLETED: TrialState = { exists: true, retry: 0, hasResult: true, isCancelled: false, isPaused: false };
 
 const ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 
@@ -47,12 +57,9 @@ export class RecordsService {
   corpus = (corpusId: string) => this.readImmutable<CorpusRecord>(keyOrNone(keys.corpus, corpusId));
   teacher = (teacherId: string) => this.readImmutable<TeacherRecord>(keyOrNone(keys.teacher, teacherId));
   trial = (trialId: string) => this.readImmutable<TrialRecord>(keyOrNone(keys.trial, trialId));
-  trialResult = (trialId: string) => this.readImmutable<TrialResult>(keyOrNone(keys.trialResult, trialId));
   /** Not kept: a trial may be trimmed at any time. */
   trimmed = (trialId: string) => this.read<TrimmedRecord>(keyOrNone(keys.trialTrimmed, trialId));
   hybrid = (hybridId: string) => this.readImmutable<HybridRecord>(keyOrNone(keys.hybrid, hybridId));
-  sweep = (sweepId: string) => this.readImmutable<SweepRecord>(keyOrNone(keys.sweep, sweepId));
-  settled = (sweepId: string) => this.readImmutable<SettledRecord>(keyOrNone(keys.sweepSettled, sweepId));
   preparation = (preparationId: string) =>
     this.readImmutable<PreparationRecord>(keyOrNone(keys.preparation, preparationId));
   /** Not kept: a failed preparation may be asked for again and then end otherwise. */
@@ -61,12 +68,38 @@ export class RecordsService {
   corpusIdNamed = (name: string) => this.idNamed(keyOrNone(keys.corpusName, name));
   teacherIdNamed = (name: string) => this.idNamed(keyOrNone(keys.teacherName, name));
 
-  async isCancelledTrial(trialId: string): Promise<boolean> {
-    return (await this.store.head(keys.trialCancelled(trialId))) !== undefined;
+  /** Where the trial stands, with its result; undefined when there is no such trial. */
+  async trialStanding(trialId: string): Promise<{ state: TrialState; result?: TrialResult } | undefined> {
+    if (keyOrNone(keys.trial, trialId) === undefined) return undefined;
+    // What has once completed is never tried again: then one look at memory says it all.
+    const kept = this.cache.get(keys.trialResult(trialId))?.value as TrialResult | undefined;
+    if (kept?.status === 'completed') return { state: COMPLETED, result: kept };
+    const state = await readTrialState(this.store, trialId);
+    if (!state.exists) return undefined;
+    const key = keys.trialResult(trialId, state.retry);
+    const result = state.hasResult ? await this.readImmutable<TrialResult>(key) : undefined;
+    return { state, ...(result ? { result } : {}) };
   }
 
-  async isCancelledSweep(sweepId: string): Promise<boolean> {
-    return (await this.store.head(keys.sweepCancelled(sweepId))) !== undefined;
+  /** The result that counts: of the last retry, when the trial was tried again. */
+  async trialResult(trialId: string): Promise<TrialResult | undefined> {
+    return (await this.trialStanding(trialId))?.result;
+  }
+
+  /** The sweep in its newest version, and where that stands; undefined when there is no such sweep. */
+  async sweepStanding(sweepId: string): Promise<{ sweep: SweepRecord; state: SweepState } | undefined> {
+    if (keyOrNone(keys.sweep, sweepId) === undefined) return undefined;
+    const state = await readSweepState(this.store, sweepId);
+    const sweep = state.exists ? await this.readImmutable<SweepRecord>(keys.sweep(sweepId, state.version)) : undefined;
+    return sweep && { sweep, state };
+  }
+
+  async sweep(sweepId: string): Promise<SweepRecord | undefined> {
+    return (await this.sweepStanding(sweepId))?.sweep;
+  }
+
+  settled(sweepId: string, version: number): Promise<SettledRecord | undefined> {
+    return this.readImmutable<SettledRecord>(keys.sweepSettled(sweepId, version));
   }
 
   /** Ids of all objects `<prefix><id>/<file>`, in code-point order. */

@@ -25,9 +25,9 @@ export class SweepReportsService {
 
   /** A report file by name (a chart, say). */
   async file(sweepId: string, name: string): Promise<{ file: StoredFile; bytes: Buffer }> {
-    const sweep = await this.records.sweep(sweepId);
-    if (sweep === undefined) throw new NotFound(`There is no sweep ${JSON.stringify(sweepId)}.`);
-    const settled = await this.records.settled(sweepId);
+    const standing = await this.records.sweepStanding(sweepId);
+    if (standing === undefined) throw new NotFound(`There is no sweep ${JSON.stringify(sweepId)}.`);
+    const settled = await this.records.settled(sweepId, standing.state.version);
     if (settled === undefined) {
       throw new NotReady(
         `Sweep ${sweepId} has no report yet; GET /v1/sweeps/${sweepId} tells how far it is, /v1/sweeps/${sweepId}/events when it is done.`,

@@ -2,10 +2,12 @@
 // (create-if-absent; from here the sweep survives anything), then jobs, which the aggregator adds again if they are lost.
 import { Inject, Injectable } from '@nestjs/common';
 import {
-  bundleIdOf,
   Conflict,
   canonicalJson,
+  type Extension,
+  extendRequest,
   InvalidRequest,
+  NotFound,
   type PlannedTrial,
   planBundles,
   planTrials,
@@ -17,9 +19,10 @@ import {
   type Warning,
   warningsFor,
 } from '#experiment';
-import type { FleetJob, RedisFleet } from '#queue';
+import { bundleJobs, type RedisFleet } from '#queue';
 import { keys, type ObjectStore, putJsonIfAbsent } from '#storage';
 import { FLEET, OWNER, STORE } from '../connections.js';
+import { ControlsService } from '../controls/controls.service.js';
 import { CorporaService } from '../corpora/corpora.service.js';
 import { LiveService } from '../records/live.service.js';
 import { mapLimited } from '../records/map-limited.js';
@@ -47,6 +50,7 @@ export class SweepSubmissionService {
     @Inject(STORE) private readonly store: ObjectStore,
     @Inject(FLEET) private readonly fleet: RedisFleet,
     private readonly records: RecordsService,
+    private readonly controls: ControlsService,
     private readonly teachers: TeachersService,
     private readonly corpora: CorporaService,
     private readonly live: LiveService,
@@ -86,59 +90,85 @@ export class SweepSubmissionService {
       warnings: plan.warnings,
       createdAt: new Date().toISOString(),
     };
-    await mapLimited(plan.trials, async ({ trialId, spec }) => {
-      const record: TrialRecord = { trialId, spec, createdAt: sweep.createdAt };
-      await putJsonIfAbsent(this.store, keys.trial(trialId), record);
-    });
-    const open = await this.withoutResult(sweep);
-    await this.reviveCancelled(open);
+    await this.storeTrials(plan.trials, sweep.createdAt);
+    const trialIds = plan.trials.map(({ trialId }) => trialId);
+    const open = await this.controls.open(trialIds, { andRetry: true });
     if (!(await putJsonIfAbsent(this.store, keys.sweep(sweepId), sweep))) {
       const winner = await this.records.sweep(sweepId);
       if (winner === undefined) throw new Error(`sweep ${sweepId} exists but cannot be read`);
       return requireSame(winner, request, kind);
     }
-    // Again, for whoever cancelled another sweep of these trials before he could see this one.
-    await this.reviveCancelled(open);
-    await this.live.bestEffort(() => this.fleet.enqueue(jobsOf(sweep, open)));
+    await this.start(sweep, open);
     return sweep;
   }
 
-  /** How many trials had a result before the sweep was asked for: the same number whenever it is counted. */
+  /** What an extension would make of the sweep; `sweep` is it as it stands. */
+  async planExtension(sweepId: string, extension: Extension): Promise<{ sweep: SweepRecord; plan: SweepPlan }> {
+    const standing = await this.records.sweepStanding(sweepId);
+    if (standing === undefined) throw new NotFound(`There is no sweep ${JSON.stringify(sweepId)}.`);
+    const { sweep, state } = standing;
+    if (sweep.kind === 'distillation')
+      throw new Conflict(`${sweepId} is a single distillation; ask for a sweep to train more than one student.`);
+    if (state.isCancelled) throw new Conflict(`Sweep ${sweepId} was cancelled; retry it first, then extend it.`);
+    if (state.isPaused) throw new Conflict(`Sweep ${sweepId} is paused; resume it first, then extend it.`);
+    const request = extendRequest(sweep.request as SweepRequest, extension);
+    const plan = await this.plan({ ...request, teacher: sweep.teacherId, corpus: sweep.corpusId });
+    // What is in a bundle stays in it: only what is new is packed anew.
+    const before = new Set(sweep.bundles.flat());
+    const added = plan.trials.filter(({ trialId }) => !before.has(trialId));
+    const bundles = [...sweep.bundles, ...planBundles(added, request.trialsPerBundle)];
+    return { sweep, plan: { ...plan, request, bundles } };
+  }
+
+  /** Makes the next version of the sweep; asking for what it has already gives the sweep as it is. */
+  async extend(sweepId: string, extension: Extension): Promise<SweepRecord> {
+    const { sweep, plan } = await this.planExtension(sweepId, extension);
+    if (plan.bundles.length === sweep.bundles.length) return sweep;
+    await this.live.requireFleet();
+    const version = (sweep.version ?? 1) + 1;
+    const next: SweepRecord = {
+      ...sweep,
+      version,
+      versionedAt: new Date().toISOString(),
+      request: plan.request,
+      trials: plan.trials.map(({ trialId, role }) => ({ trialId, role })),
+      bundles: plan.bundles,
+      warnings: plan.warnings,
+    };
+    await this.storeTrials(plan.trials, next.versionedAt as string);
+    const before = new Set(sweep.bundles.flat());
+    const added = next.trials.map(({ trialId }) => trialId).filter((trialId) => !before.has(trialId));
+    const open = await this.controls.open(added, { andRetry: true });
+    if (!(await putJsonIfAbsent(this.store, keys.sweep(sweepId, version), next)))
+      throw new Conflict(`Sweep ${sweepId} was changed at the same time; look at it and try again.`);
+    await this.start(next, open);
+    return next;
+  }
+
+  /** How many trials had been trained before the sweep was asked for: the same number whenever it is counted. */
   async countReused(sweep: SweepRecord): Promise<number> {
     const results = await mapLimited(sweep.trials, ({ trialId }) => this.records.trialResult(trialId));
-    return results.filter((result) => result !== undefined && result.finishedAt < sweep.createdAt).length;
+    const since = sweep.versionedAt ?? sweep.createdAt;
+    return results.filter((result) => result?.status === 'completed' && result.finishedAt < since).length;
   }
 
   async countTrained(trials: PlannedTrial[]): Promise<number> {
     const results = await mapLimited(trials, ({ trialId }) => this.records.trialResult(trialId));
-    return results.filter((result) => result !== undefined).length;
+    return results.filter((result) => result?.status === 'completed').length;
   }
 
-  private async withoutResult(sweep: SweepRecord): Promise<Set<string>> {
-    const results = await mapLimited(sweep.trials, ({ trialId }) => this.records.trialResult(trialId));
-    return new Set(sweep.trials.filter((_, index) => results[index] === undefined).map(({ trialId }) => trialId));
-  }
-
-  /** A trial cancelled with an earlier sweep is wanted again. */
-  private async reviveCancelled(trialIds: Set<string>): Promise<void> {
-    await mapLimited([...trialIds], async (trialId) => {
-      if (await this.records.isCancelledTrial(trialId)) await this.store.delete(keys.trialCancelled(trialId));
+  private async storeTrials(trials: PlannedTrial[], createdAt: string): Promise<void> {
+    await mapLimited(trials, async ({ trialId, spec }) => {
+      const record: TrialRecord = { trialId, spec, createdAt };
+      await putJsonIfAbsent(this.store, keys.trial(trialId), record);
     });
   }
-}
 
-/** One job per bundle, with the trials of it that are still to be trained. */
-function jobsOf(sweep: SweepRecord, open: Set<string>): FleetJob[] {
-  return sweep.bundles
-    .map((bundle) => bundle.filter((trialId) => open.has(trialId)))
-    .filter((trialIds) => trialIds.length > 0)
-    .map((trialIds) => ({
-      kind: 'bundle',
-      bundleId: bundleIdOf(trialIds),
-      sweepId: sweep.sweepId,
-      owner: sweep.owner,
-      trialIds,
-    }));
+  private async start(sweep: SweepRecord, open: Set<string>): Promise<void> {
+    // Again, for whoever cancelled or paused another sweep of these trials before he could see this one.
+    await this.controls.open([...open], { andRetry: false });
+    await this.live.bestEffort(() => this.fleet.enqueue(bundleJobs(sweep, (trialId) => open.has(trialId))));
+  }
 }
 
 function requireSame(sweep: SweepRecord, request: SweepRequest, kind: SweepRecord['kind']): SweepRecord {

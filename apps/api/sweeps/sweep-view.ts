@@ -21,6 +21,8 @@ export interface SweepLinks {
 /** A sweep in a list. */
 export interface SweepListItem {
   sweepId: string;
+  /** From 2, once it was extended or tried again after its end. */
+  version?: number;
   name: string;
   owner: string;
   kind: SweepRecord['kind'];
@@ -45,6 +47,7 @@ export interface SweepView extends SweepListItem {
 /** The answer to POST /v1/sweeps. With dryRun nothing is stored and there is no sweep to link to. */
 export interface SweepSubmission {
   sweepId?: string;
+  version?: number;
   name: string;
   status: SweepStatus | 'planned';
   trials: { trialId: string; role: TrialRole; hyperparameters: Hyperparameters }[];

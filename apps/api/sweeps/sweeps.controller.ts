@@ -1,7 +1,15 @@
 // /v1/sweeps: sets of trials, their progress and their report.
 import { Controller, Get, Headers, HttpCode, Param, Post, Query, Req, Res } from '@nestjs/common';
 import type { Request, Response } from 'express';
-import { parseSweepRequest, type StoredFile, type SweepRequest } from '#experiment';
+import {
+  type Extension,
+  parseExtension,
+  parseSweepRequest,
+  type StoredFile,
+  type SweepRecord,
+  type SweepRequest,
+} from '#experiment';
+import { SweepControlsService } from '../controls/sweep-controls.service.js';
 import { EventStreamsService } from '../events/event-streams.service.js';
 import {
   Answers,
@@ -21,7 +29,7 @@ import { QueryReader, refuseQuery } from '../requests/query.js';
 import { REPORT_POLICY } from '../requests/security-headers.js';
 import { trialIdIn } from '../trials/trials.controller.js';
 import { REPORT_SUFFIXES, SweepReportsService } from './sweep-reports.service.js';
-import { parseIdempotencyKey, SweepSubmissionService } from './sweep-submission.service.js';
+import { parseIdempotencyKey, type SweepPlan, SweepSubmissionService } from './sweep-submission.service.js';
 import type { SweepListItem, SweepSubmission, SweepView } from './sweep-view.js';
 import { SweepsService } from './sweeps.service.js';
 
@@ -32,6 +40,7 @@ export class SweepsController {
   constructor(
     private readonly sweeps: SweepsService,
     private readonly submissions: SweepSubmissionService,
+    private readonly controls: SweepControlsService,
     private readonly reports: SweepReportsService,
     private readonly records: RecordsService,
     private readonly streams: EventStreamsService,
@@ -68,10 +77,13 @@ export class SweepsController {
     const key = parseIdempotencyKey(idempotencyKey);
     if (isDryRun) {
       response.status(200);
-      return this.planned(request);
+      return this.planned(await this.submissions.plan(request));
     }
-    const sweep = await this.submissions.submit(request, { kind: 'sweep', idempotencyKey: key });
-    const { sweepId, name, warnings, bundles } = sweep;
+    return this.accepted(await this.submissions.submit(request, { kind: 'sweep', idempotencyKey: key }), response);
+  }
+
+  private async accepted(sweep: SweepRecord, response: Response): Promise<SweepSubmission> {
+    const { sweepId, version, name, warnings, bundles } = sweep;
     const [{ status }, reused, trials] = await Promise.all([
       this.sweeps.get(sweepId),
       this.submissions.countReused(sweep),
@@ -83,11 +95,11 @@ export class SweepsController {
     ]);
     const links = this.sweeps.linksTo(sweepId);
     response.setHeader('Location', links.self);
-    return { sweepId, name, status, trials, bundles: bundles.length, reused, warnings, links };
+    const numbered = version === undefined ? {} : { version };
+    return { sweepId, ...numbered, name, status, trials, bundles: bundles.length, reused, warnings, links };
   }
 
-  private async planned(request: SweepRequest): Promise<SweepSubmission> {
-    const { trials, bundles, warnings } = await this.submissions.plan(request);
+  private async planned({ request, trials, bundles, warnings }: SweepPlan): Promise<SweepSubmission> {
     return {
       name: request.name,
       status: 'planned',
@@ -132,7 +144,83 @@ export class SweepsController {
   @Problems(400, 401, 404, 409, 503)
   cancel(@Param('sweepId') sweepId: string, @Query() query: object): Promise<SweepView> {
     refuseQuery(query);
-    return this.sweeps.cancel(sweepId);
+    return this.controls.cancel(sweepId);
+  }
+
+  @Post(':sweepId/pause')
+  @HttpCode(202)
+  @Operation({
+    tag: 'sweeps',
+    summary: 'Pause a sweep',
+    description:
+      'Waiting trials wait on, running ones stop with a checkpoint within seconds, except those that another open sweep asks for too.',
+  })
+  @PathId('sweepId', 'From the answer to POST /v1/sweeps')
+  @Answers(202, 'The sweep, paused', 'Sweep')
+  @Problems(400, 401, 404, 409, 503)
+  pause(@Param('sweepId') sweepId: string, @Query() query: object): Promise<SweepView> {
+    refuseQuery(query);
+    return this.controls.pause(sweepId);
+  }
+
+  @Post(':sweepId/resume')
+  @HttpCode(202)
+  @Operation({
+    tag: 'sweeps',
+    summary: 'Resume a paused sweep',
+    description: 'Every paused trial of it goes on from its checkpoint, to the same numbers as without the pause.',
+  })
+  @PathId('sweepId', 'From the answer to POST /v1/sweeps')
+  @Answers(202, 'The sweep', 'Sweep')
+  @Problems(400, 401, 404, 409, 503)
+  resume(@Param('sweepId') sweepId: string, @Query() query: object): Promise<SweepView> {
+    refuseQuery(query);
+    return this.controls.resume(sweepId);
+  }
+
+  @Post(':sweepId/retry')
+  @HttpCode(202)
+  @Operation({
+    tag: 'sweeps',
+    summary: 'Try failed and cancelled trials again',
+    description: 'A sweep that was settled becomes its next version: it is settled anew, with a new report.',
+  })
+  @PathId('sweepId', 'From the answer to POST /v1/sweeps')
+  @Answers(202, 'The sweep', 'Sweep')
+  @Problems(400, 401, 404, 409, 503)
+  retry(@Param('sweepId') sweepId: string, @Query() query: object): Promise<SweepView> {
+    refuseQuery(query);
+    return this.controls.retry(sweepId);
+  }
+
+  @Post(':sweepId/extend')
+  @HttpCode(202)
+  @Operation({
+    tag: 'sweeps',
+    summary: 'Add seeds or values to a sweep',
+    description:
+      'The sweep keeps its id and becomes its next version; what it has trained is reused. With dryRun=true the plan is given and nothing is stored.',
+  })
+  @Takes('SweepExtension', { seeds: 2, vary: { temperature: [12] } })
+  @QueryText('dryRun', 'Only plan', { choices: ['true', 'false'] })
+  @PathId('sweepId', 'From the answer to POST /v1/sweeps')
+  @Answers(202, 'The sweep in its new version', 'SweepSubmission')
+  @Answers(200, 'The plan (dryRun)', 'SweepSubmission')
+  @Problems(400, 401, 404, 409, 413, 415, 503)
+  async extend(
+    @Param('sweepId') sweepId: string,
+    @JsonBody(new ParsePipe(parseExtension)) extension: Extension,
+    @Query() query: object,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<SweepSubmission> {
+    const reader = new QueryReader(query, ['dryRun']);
+    const isDryRun = reader.choice('dryRun', ['true', 'false']) === 'true';
+    reader.done();
+    if (isDryRun) {
+      response.status(200);
+      return this.planned((await this.submissions.planExtension(sweepId, extension)).plan);
+    }
+    return this.accepted(await this.submissions.extend(sweepId, extension), response);
   }
 
   @Get(':sweepId/events')

@@ -1,7 +1,8 @@
 // /v1/trials: one student trained once; its state, curve and files.
-import { Controller, Get, Param, Query, Req, Res } from '@nestjs/common';
+import { Controller, Get, HttpCode, Param, Post, Query, Req, Res } from '@nestjs/common';
 import type { Request, Response } from 'express';
 import { type FleetEvent, TRIAL_STATUSES } from '#experiment';
+import { TrialControlsService } from '../controls/trial-controls.service.js';
 import { EventStreamsService } from '../events/event-streams.service.js';
 import { Answers, AnswersEvents, Operation, Paged, PathId, Problems, QueryText } from '../openapi/decorators.js';
 import type { Page } from '../records/records.service.js';
@@ -15,6 +16,7 @@ const OVER: readonly string[] = ['completed', 'failed', 'cancelled', 'pruned'];
 export class TrialsController {
   constructor(
     private readonly trials: TrialsService,
+    private readonly controls: TrialControlsService,
     private readonly streams: EventStreamsService,
   ) {}
 
@@ -42,6 +44,66 @@ export class TrialsController {
   get(@Param('trialId') trialId: string, @Query() query: object): Promise<TrialView> {
     refuseQuery(query);
     return this.trials.get(trialId);
+  }
+
+  @Post(':trialId/cancel')
+  @HttpCode(202)
+  @Operation({
+    tag: 'trials',
+    summary: 'Cancel a trial',
+    description: 'Ends it without a result, for every sweep that asks for it; where it runs it stops within seconds.',
+  })
+  @PathId('trialId', 'From a sweep or distillation')
+  @Answers(202, 'The trial, cancelled', 'Trial')
+  @Problems(400, 401, 404, 409, 503)
+  cancel(@Param('trialId') trialId: string, @Query() query: object): Promise<TrialView> {
+    refuseQuery(query);
+    return this.controls.cancel(trialId);
+  }
+
+  @Post(':trialId/pause')
+  @HttpCode(202)
+  @Operation({
+    tag: 'trials',
+    summary: 'Pause a trial',
+    description: 'Where it runs it stops with a checkpoint within seconds; the others of its bundle go on.',
+  })
+  @PathId('trialId', 'From a sweep or distillation')
+  @Answers(202, 'The trial, paused', 'Trial')
+  @Problems(400, 401, 404, 409, 503)
+  pause(@Param('trialId') trialId: string, @Query() query: object): Promise<TrialView> {
+    refuseQuery(query);
+    return this.controls.pause(trialId);
+  }
+
+  @Post(':trialId/resume')
+  @HttpCode(202)
+  @Operation({
+    tag: 'trials',
+    summary: 'Resume a paused trial',
+    description: 'It goes on from its checkpoint, to the same numbers as without the pause.',
+  })
+  @PathId('trialId', 'From a sweep or distillation')
+  @Answers(202, 'The trial', 'Trial')
+  @Problems(400, 401, 404, 409, 503)
+  resume(@Param('trialId') trialId: string, @Query() query: object): Promise<TrialView> {
+    refuseQuery(query);
+    return this.controls.resume(trialId);
+  }
+
+  @Post(':trialId/retry')
+  @HttpCode(202)
+  @Operation({
+    tag: 'trials',
+    summary: 'Try a failed or cancelled trial again',
+    description: 'Where all sweeps that ask for it are settled, the newest of them is opened again.',
+  })
+  @PathId('trialId', 'From a sweep or distillation')
+  @Answers(202, 'The trial', 'Trial')
+  @Problems(400, 401, 404, 409, 503)
+  retry(@Param('trialId') trialId: string, @Query() query: object): Promise<TrialView> {
+    refuseQuery(query);
+    return this.controls.retry(trialId);
   }
 
   @Get(':trialId/metrics')
@@ -114,5 +176,7 @@ export class TrialsController {
 /** The trial an event is about. */
 export function trialIdIn(event: FleetEvent): string | undefined {
   if (event.type === 'trial-progress') return event.trial.trialId;
-  return event.type === 'trial-epoch' || event.type === 'trial-ended' ? event.trialId : undefined;
+  return event.type === 'trial-epoch' || event.type === 'trial-ended' || event.type === 'trial-paused'
+    ? event.trialId
+    : undefined;
 }

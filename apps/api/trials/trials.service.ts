@@ -33,6 +33,7 @@ interface Recorded extends ShownTrial {
   record: TrialRecord;
   result?: TrialResult;
   isCancelled: boolean;
+  isPaused: boolean;
 }
 
 @Injectable()
@@ -135,14 +136,15 @@ export class TrialsService {
 
   private async recorded({ trialId, role }: ShownTrial): Promise<Recorded | undefined> {
     const record = await this.records.trial(trialId);
-    if (record === undefined) return undefined;
-    const result = await this.records.trialResult(trialId);
-    const isCancelled = result === undefined && (await this.records.isCancelledTrial(trialId));
-    return { trialId, record, isCancelled, ...(role ? { role } : {}), ...(result ? { result } : {}) };
+    const standing = record && (await this.records.trialStanding(trialId));
+    if (record === undefined || standing === undefined) return undefined;
+    const { result, state } = standing;
+    const { isCancelled, isPaused } = state;
+    return { trialId, record, isCancelled, isPaused, ...(role ? { role } : {}), ...(result ? { result } : {}) };
   }
 
   private async withLive(trials: Recorded[]): Promise<TrialView[]> {
-    const open = trials.filter(({ result, isCancelled }) => result === undefined && !isCancelled);
+    const open = trials.filter(isOpen);
     const live = await this.live.trials(open.map(({ trialId }) => trialId));
     return trials.map((trial) => viewOf(trial, live?.get(trial.trialId), live !== undefined));
   }
@@ -151,7 +153,7 @@ export class TrialsService {
 function viewOf(recorded: Recorded, progress: LiveTrial | undefined, isLive: boolean): TrialView {
   const { trialId, role, record, result } = recorded;
   const { hyperparameters, evaluation, teacherId, corpusId } = record.spec;
-  const shown = result === undefined && !recorded.isCancelled ? progress : undefined;
+  const shown = isOpen(recorded) ? progress : undefined;
   const attempts = /^(\d+)-/.exec(result?.fence ?? '')?.[1];
   return {
     trialId,
@@ -172,9 +174,14 @@ function viewOf(recorded: Recorded, progress: LiveTrial | undefined, isLive: boo
   };
 }
 
-function statusOf({ result, isCancelled }: Recorded, progress: LiveTrial | undefined): TrialStatus {
+function isOpen({ result, isCancelled, isPaused }: Recorded): boolean {
+  return result === undefined && !isCancelled && !isPaused;
+}
+
+function statusOf({ result, isCancelled, isPaused }: Recorded, progress: LiveTrial | undefined): TrialStatus {
   if (result !== undefined) return result.status;
   if (isCancelled) return 'cancelled';
+  if (isPaused) return 'paused';
   if (progress === undefined || progress.phase === 'waiting') return 'queued';
   return Date.now() - Date.parse(progress.updatedAt) > SILENT_MS ? 'recovering' : 'running';
 }

@@ -1,7 +1,7 @@
 // A whole fleet on this machine: Redis, API, workers, aggregator as child processes under one state folder. Starts them,
 // waits until they can take a sweep, starts again what dies, and stops everything in order.
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
+import { availableParallelism, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { childEnvironment, type LocalFleetConfig } from '#config';
@@ -47,8 +47,8 @@ export interface LocalFleetOptions {
 
 const READY_TIMEOUT_MS = 60_000;
 const POLL_MS = 100;
-/** Longest waits of an orderly stop, in its order; together under 10 s. */
-const STOP_GRACE_MS = { workers: 5_000, others: 2_000, redis: 2_000 };
+/** Longest waits of an orderly stop, in its order: workers write a checkpoint and give their jobs back. */
+const STOP_GRACE_MS = { workers: 10_000, others: 2_000, redis: 2_000 };
 const RESTART_DELAYS_MS = [500, 1_000, 2_000, 4_000];
 /** Running this long counts as a success: the next death is the first one again. */
 const STEADY_SECONDS = 60;
@@ -191,6 +191,10 @@ export class LocalFleet {
     const { texts, tell } = this.options;
     const words = service.lastWords || lastLine(service.settings.logFile);
     const delayMs = RESTART_DELAYS_MS[deaths];
+    if (this.#isReady && exit.code === 0 && service.name.startsWith('worker-')) {
+      tell(texts.workerDrained(service.name));
+      return;
+    }
     if (!this.#isReady) {
       this.#fail(new Trouble(texts.serviceDidNotStart(service.name, words, service.settings.logFile)));
       return;
@@ -247,6 +251,7 @@ export class LocalFleet {
       SEMDISTILL_PUBLIC_URL: this.url,
       SEMDISTILL_API_KEY: state.apiKey,
       SEMDISTILL_THREADS: config.threads ?? String(share),
+      SEMDISTILL_MEMORY_MB: config.memoryMb ?? String(memoryShareMb(options.workers)),
       SEMDISTILL_WORKER_NAME: name.startsWith('worker-') ? name : undefined,
       TMPDIR: state.work,
     });
@@ -297,6 +302,13 @@ export class LocalFleet {
   killNow(): void {
     for (const service of this.#services.values()) service.kill();
   }
+}
+
+/** What each of so many workers may take of the machine's memory, a tenth of which is left to the rest. */
+function memoryShareMb(workers: number): number {
+  const limit = process.constrainedMemory();
+  const bytes = limit > 0 ? Math.min(limit, totalmem()) : totalmem();
+  return Math.max(512, Math.floor((0.9 * bytes) / workers / 1024 ** 2));
 }
 
 /** Rejects with Interrupted when the signal is aborted. */

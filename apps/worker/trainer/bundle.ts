@@ -36,6 +36,7 @@ import {
   writeJson,
   writeModel,
 } from './files.js';
+import { throttled } from './port.js';
 import { type TrainedBundle, trainBundle } from './train-bundle.js';
 
 export async function runBundle(
@@ -76,6 +77,7 @@ export async function runBundle(
   if (trained.length === 0) return;
 
   const startedEvaluation = performance.now();
+  const alive = throttled(port.send);
   const whole = trained.map(({ outcome }) => ({ shape: student, arrays: new Map([...start, ...outcome.arrays]) }));
   const request: EvaluationRequest = {
     sentences: evaluation,
@@ -84,7 +86,10 @@ export async function runBundle(
     channelProfile: first.channelProfile,
     maxTokens: job.corpus.maxTokens,
     scoredIds: (ids) => data.vocabulary.scoredIds(ids),
-    goOn: () => nextTurn(!port.isStopping()),
+    goOn: () => {
+      alive({ type: 'busy', doing: 'evaluating' });
+      return nextTurn(!port.isStopping());
+    },
   };
   let measured: TrialEvaluation[];
   try {

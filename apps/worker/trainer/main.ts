@@ -1,5 +1,7 @@
 // The trainer process: one job from a file, messages to its worker, files into the job's folder. It alone loads TensorFlow; it
-// ends with its worker. Knows no queue and no object store.
+// ends with its worker. Started with --wait it loads everything first and is told its folder later. Knows no queue and no
+// object store.
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readConfig } from '#config';
@@ -21,12 +23,8 @@ function openPort(job: TrainerJob): TrainerPort {
   let isStopping = false;
   process.on('message', (command: TrainerCommand) => {
     if (command.type === 'stop') isStopping = true;
-    else for (const trialId of command.trialIds) cancelled.add(trialId);
+    if (command.type === 'cancel') for (const trialId of command.trialIds) cancelled.add(trialId);
   });
-  // Without its worker nobody would take the result.
-  process.on('disconnect', () => process.exit(1));
-  // The worker decides when to stop; a signal for the whole group must not tear the job.
-  process.on('SIGINT', () => {});
   // As a stop, so that a service manager that ends the whole group loses nothing; a second one ends it at once.
   process.once('SIGTERM', () => {
     isStopping = true;
@@ -44,7 +42,7 @@ function openPort(job: TrainerJob): TrainerPort {
   };
 }
 
-async function run(workFolder: string): Promise<void> {
+async function run(workFolder: string, loaded?: Engine): Promise<void> {
   const job = JSON.parse(readFileSync(join(workFolder, 'job.json'), 'utf8')) as TrainerJob;
   const port = openPort(job);
   if (job.kind === 'prepare-corpus') {
@@ -55,13 +53,12 @@ async function run(workFolder: string): Promise<void> {
     await importCorpus(job, workFolder, port);
     return;
   }
-  const { backend, threads, requireGpu, checkpointSeconds } = readConfig();
-  const engine: Engine = await startEngine({ backend, requireGpu, ...(threads === undefined ? {} : { threads }) });
+  const engine = loaded ?? (await loadEngine());
   if (engine.notice) console.error(engine.notice);
   port.send({ type: 'ready', numerics: engine.numerics });
   switch (job.kind) {
     case 'bundle':
-      return runBundle(job, { engine, workFolder, port, checkpointMs: checkpointSeconds * 1000 });
+      return runBundle(job, { engine, workFolder, port, checkpointMs: readConfig().checkpointSeconds * 1000 });
     case 'train-teacher':
       return trainTeacher(job, engine, workFolder, port);
     case 'measure-teacher':
@@ -73,13 +70,34 @@ async function run(workFolder: string): Promise<void> {
   }
 }
 
-const workFolder = process.argv[2];
-if (!workFolder) {
-  console.error('usage: trainer WORK_FOLDER (started by a worker)');
+function loadEngine(): Promise<Engine> {
+  const { backend, threads, requireGpu } = readConfig();
+  return startEngine({ backend, requireGpu, ...(threads === undefined ? {} : { threads }) });
+}
+
+/** Loads what costs time, says so, and gives the folder of the job that comes. */
+async function wait(): Promise<{ workFolder: string; engine: Engine }> {
+  const engine = await loadEngine();
+  process.send?.({ type: 'waiting', isGpu: engine.numerics.device === 'gpu' } satisfies TrainerMessage);
+  const [command] = (await once(process, 'message')) as [TrainerCommand];
+  if (command.type !== 'begin') process.exit(0); // no job will come
+  process.chdir(command.workFolder);
+  return { workFolder: command.workFolder, engine };
+}
+
+// Without its worker nobody would take the result.
+process.on('disconnect', () => process.exit(1));
+// The worker decides when to stop; a signal for the whole group must not tear the job.
+process.on('SIGINT', () => {});
+
+const argument = process.argv[2];
+if (!argument) {
+  console.error('usage: trainer WORK_FOLDER | --wait (started by a worker)');
   process.exit(2);
 }
 try {
-  await run(workFolder);
+  const { workFolder, engine } = argument === '--wait' ? await wait() : { workFolder: argument, engine: undefined };
+  await run(workFolder, engine);
   if (wasTerminated) {
     await lastSent;
     process.kill(process.pid, 'SIGTERM');

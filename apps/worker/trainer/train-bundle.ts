@@ -67,16 +67,20 @@ export async function trainBundle(
     log,
   });
   const setup = setupOf(context, start, data);
+  const { parts = 1 } = job;
+  if (parts > 1) log(`memory did not hold the batches: they are computed in ${parts} times as many parts`);
   let seconds = 0;
   let microBatches: { step: number; parts: number }[] = [];
   try {
     if (found) {
       await placeModels(context, folder, found.manifest);
-      setup.from = { state: found.manifest.state, parameters: await readTensors(folder, found.manifest) };
-    }
+      const { state } = found.manifest;
+      setup.from = { state: inParts(state, parts), parameters: await readTensors(folder, found.manifest) };
+    } else if (parts > 1) setup.microBatching = [{ step: 1, parts }];
     const students = await trainStudents(setup, {
       ...listenerOf(context, start, checkpointer),
       atRest: (run) => {
+        if (run.isAtEpochEnd) port.send({ type: 'busy', doing: 'validating' });
         checkpointer.atRest(run);
         seconds = run.seconds();
         microBatches = [...run.microBatches];
@@ -94,6 +98,13 @@ export async function trainBundle(
     disposeWeights(setup.start);
     disposeWeights(setup.model.teacher?.weights ?? new Map());
   }
+}
+
+/** The state with batches in so many times as many parts from its next step on. */
+function inParts(state: CheckpointManifest['state'], times: number): CheckpointManifest['state'] {
+  if (times === 1) return state;
+  const parts = times * (state.microBatching.at(-1)?.parts ?? 1);
+  return { ...state, microBatching: [...state.microBatching, { step: state.step + 1, parts }] };
 }
 
 /** The first lines of the log; returns the predicted bytes. */

@@ -1,0 +1,122 @@
+// What cancel, pause, resume, retry and extend have in common: which sweeps want a trial, marks in the record first, then what
+// makes it quick (jobs put in or taken out, workers told). Without the second half the aggregator and the workers find out.
+import { randomUUID } from 'node:crypto';
+import { Inject, Injectable } from '@nestjs/common';
+import type { SweepRecord } from '#experiment';
+import { bundleJobs, type RedisFleet } from '#queue';
+import {
+  isOpenTrial,
+  keys,
+  type ObjectStore,
+  putJson,
+  putJsonIfAbsent,
+  type SweepState,
+  type TrialState,
+} from '#storage';
+import { FLEET, STORE } from '../connections.js';
+import { LiveService } from '../records/live.service.js';
+import { mapLimited } from '../records/map-limited.js';
+import { RecordsService } from '../records/records.service.js';
+
+export interface SweepStanding {
+  sweep: SweepRecord;
+  state: SweepState;
+}
+
+@Injectable()
+export class ControlsService {
+  constructor(
+    @Inject(STORE) private readonly store: ObjectStore,
+    @Inject(FLEET) private readonly fleet: RedisFleet,
+    private readonly records: RecordsService,
+    private readonly live: LiveService,
+  ) {}
+
+  /** Every sweep in its newest version. */
+  async sweeps(): Promise<SweepStanding[]> {
+    const ids: string[] = [];
+    for await (const id of this.records.ids(keys.sweeps(), 'sweep.json')) ids.push(id);
+    const found = await mapLimited(ids, (id) => this.records.sweepStanding(id));
+    return found.filter((standing) => standing !== undefined);
+  }
+
+  /** Trials that some sweep other than this one is still waiting for; a paused sweep waits for none. */
+  async wantedByOthers(sweepId: string): Promise<Set<string>> {
+    const wanting = (await this.sweeps()).filter(
+      ({ sweep, state }) => sweep.sweepId !== sweepId && isOpenSweep(state) && !state.isPaused,
+    );
+    return new Set(wanting.flatMap(({ sweep }) => sweep.trials.map(({ trialId }) => trialId)));
+  }
+
+  /** Where these trials stand, in their order. */
+  states(trialIds: readonly string[]): Promise<{ trialId: string; state: TrialState; hasFailed: boolean }[]> {
+    return mapLimited(trialIds, async (trialId) => {
+      const standing = await this.records.trialStanding(trialId);
+      if (standing === undefined) throw new Error(`the record of trial ${trialId} is missing`);
+      return { trialId, state: standing.state, hasFailed: standing.result?.status === 'failed' };
+    });
+  }
+
+  /**
+   * Makes trials open that somebody wants (again): a mark of cancelling or pausing goes, a failed result gets a retry beside
+   * it. Gives those that are to be trained.
+   */
+  async open(trialIds: readonly string[], { andRetry }: { andRetry: boolean }): Promise<Set<string>> {
+    const opened = new Set<string>();
+    await mapLimited(await this.states(trialIds), async ({ trialId, state, hasFailed }) => {
+      if (state.hasResult && !(hasFailed && andRetry)) return;
+      await this.unmark(trialId);
+      if (hasFailed) {
+        const askedAt = new Date().toISOString();
+        await putJsonIfAbsent(this.store, keys.trialRetry(trialId, state.retry + 1), { trialId, askedAt });
+      }
+      opened.add(trialId);
+    });
+    return opened;
+  }
+
+  /** Neither cancelled nor paused any more. */
+  async unmark(trialId: string): Promise<void> {
+    await this.store.delete(keys.trialCancelled(trialId));
+    await this.store.delete(keys.trialPaused(trialId));
+  }
+
+  /** Jobs for the bundles that these trials are of, in the sweeps that wait for them. */
+  async enqueue(trialIds: Iterable<string>, sweeps?: SweepRecord[]): Promise<void> {
+    const wanted = new Set(trialIds);
+    if (wanted.size === 0) return;
+    const asking = sweeps ?? (await this.sweeps()).filter(({ state }) => isOpenSweep(state)).map(({ sweep }) => sweep);
+    for (const sweep of asking) {
+      const bundles = sweep.bundles.filter((bundle) => bundle.some((trialId) => wanted.has(trialId)));
+      const states = await this.states(bundles.flat());
+      const open = new Set(states.filter(({ state }) => isOpenTrial(state)).map(({ trialId }) => trialId));
+      const renewed = bundleJobs({ ...sweep, bundles }, (trialId) => open.has(trialId)).map((job) => ({
+        job,
+        trialIds: job.trialIds.filter((trialId) => wanted.has(trialId)),
+      }));
+      await this.live.bestEffort(() => this.fleet.renew(renewed.filter((one) => one.trialIds.length > 0)));
+      for (const { job } of renewed) for (const trialId of job.trialIds) wanted.delete(trialId);
+    }
+  }
+
+  /** Takes jobs out of the queue of which nothing is left to train. */
+  async withdraw(sweep: SweepRecord, stopped: ReadonlySet<string>): Promise<void> {
+    const bundles = sweep.bundles.filter((bundle) => bundle.some((trialId) => stopped.has(trialId)));
+    const states = await this.states(bundles.flat());
+    const open = new Set(states.filter(({ state }) => isOpenTrial(state)).map(({ trialId }) => trialId));
+    const idle = bundles.filter((bundle) => !bundle.some((trialId) => open.has(trialId)));
+    await this.live.bestEffort(() => this.fleet.withdraw(bundleJobs({ ...sweep, bundles: idle }, () => true)));
+  }
+
+  /** Tells workers to look at these trials: by a message, and by the object that they look at when messages are lost. */
+  async announce(trialIds: string[]): Promise<void> {
+    if (trialIds.length === 0) return;
+    await putJson(this.store, keys.controls(), { announcement: randomUUID(), at: new Date().toISOString() });
+    await this.live.bestEffort(() => this.fleet.announceControls(trialIds));
+  }
+}
+
+/** Whether the sweep waits for trials. */
+export function isOpenSweep({ isSettled, isCancelled }: SweepState): boolean {
+  return !isSettled && !isCancelled;
+}

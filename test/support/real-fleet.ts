@@ -1,0 +1,244 @@
+// Workers as processes with the real trainer, on a real Redis and a directory store, with the tiny golden teacher: a bundle of two
+// students that takes a few seconds, and what there is to see of it.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync, readlinkSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { expect, vi } from 'vitest';
+import { type Config, readConfig } from '#config';
+import {
+  bundleIdOf,
+  type StoredFile,
+  type SweepRecord,
+  type TrialRecord,
+  type TrialResult,
+  trialIdOf,
+} from '#experiment';
+import { type BundleJob, openFleet, type RedisFleet } from '#queue';
+import { findJson, keys, type ObjectStore, openStore, putJson, readTrialState } from '#storage';
+import { listBundle, readCheckpoints } from '../../apps/worker/stored-checkpoints.js';
+import { type RedisServer, startRedis } from './redis.js';
+import { TINY, TrainerBench } from './trainer-process.js';
+
+const TEMPERATURES = [1, 8];
+
+export interface Enqueued {
+  trialIds: string[];
+  bundleId: string;
+  job: BundleJob;
+}
+
+export const eventually = <T>(check: () => T | Promise<T>, timeout = 90_000) =>
+  vi.waitFor(check, { timeout, interval: 20 });
+
+export class RealFleet {
+  config!: Config;
+  store!: ObjectStore;
+  fleet!: RedisFleet;
+  workers: ChildProcess[] = [];
+  /** What each worker wrote to its log, in the order of their starts. */
+  logs: string[] = [];
+  private folder = '';
+  private environment: Record<string, string> = {};
+
+  private constructor(
+    private readonly bench: TrainerBench,
+    readonly redis: RedisServer,
+  ) {}
+
+  static async open(): Promise<RealFleet> {
+    const [bench, redis] = await Promise.all([TrainerBench.open(), startRedis()]);
+    return new RealFleet(bench, redis);
+  }
+
+  /** A fresh Redis and store. */
+  async reset(settings: Record<string, string> = {}): Promise<void> {
+    await this.redis.command('FLUSHALL');
+    this.folder = await mkdtemp(join(tmpdir(), 'semdistill-fleet-'));
+    this.environment = {
+      REDIS_URL: this.redis.url,
+      SEMDISTILL_STORE: join(this.folder, 'store'),
+      SEMDISTILL_CACHE: join(this.folder, 'cache'),
+      SEMDISTILL_API_KEY: 'a-key-for-tests-0123456789',
+      SEMDISTILL_PORT: '0',
+      SEMDISTILL_THREADS: '1',
+      SEMDISTILL_CHECKPOINT_SECONDS: '0',
+      ...settings,
+    };
+    this.config = readConfig(this.environment);
+    this.store = await openStore(this.config.store);
+    this.fleet = openFleet(this.config);
+    this.workers = [];
+    this.logs = [];
+  }
+
+  /** Ends all workers and removes everything. */
+  async clear(): Promise<void> {
+    for (const worker of this.workers) await this.end(worker, 'SIGKILL');
+    await this.fleet.close();
+    await this.store.close();
+    await rm(this.folder, { recursive: true, force: true });
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.bench.close(), this.redis.close()]);
+  }
+
+  startWorker(overrides: object = {}): ChildProcess {
+    const program = resolve(import.meta.dirname, 'worker-process.mjs');
+    const all = { lockTimes: { lockDurationMs: 2_000, stalledIntervalMs: 500 }, ...overrides };
+    const index = this.workers.length;
+    const child = spawn(process.execPath, [program, JSON.stringify(all)], {
+      env: { ...process.env, ...this.environment, SEMDISTILL_WORKER_NAME: `worker-${index + 1}` },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.logs[index] = '';
+    const note = (chunk: Buffer) => {
+      this.logs[index] += chunk.toString();
+    };
+    child.stdout?.on('data', note);
+    child.stderr?.on('data', note);
+    this.workers.push(child);
+    return child;
+  }
+
+  async end(child: ChildProcess, signal: 'SIGTERM' | 'SIGKILL'): Promise<number | null> {
+    if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
+    const gone = once(child, 'exit');
+    child.kill('SIGCONT');
+    child.kill(signal);
+    await gone;
+    return child.exitCode;
+  }
+
+  private async storeFile(key: string, path: string, name: string): Promise<StoredFile> {
+    const facts = await this.store.put(key, { path });
+    return { name, key, ...facts, contentType: 'application/octet-stream' };
+  }
+
+  /** Teacher, corpus, trials and their sweep in the store, the bundle in the queue. */
+  async enqueue(epochs: number): Promise<Enqueued> {
+    const { bench, store } = this;
+    const job = bench.bundle({ epochs, distillPart: 'full', freezeKeptSide: false }, TEMPERATURES);
+    if (job.kind !== 'bundle') throw new Error('a bundle is what was asked for');
+    const teacherKey = keys.teacherFile('tiny', 'model.safetensors');
+    const model = await this.storeFile(teacherKey, join(TINY, 'teacher.safetensors'), 'model.safetensors');
+    await putJson(store, keys.teacher('tiny'), { ...job.teacher, files: [model] });
+    const names = ['vocab.json', 'train.json', 'test.json'];
+    const files = await Promise.all(
+      names.map((name) => this.storeFile(keys.corpusFile('tiny', name), join(bench.corpusFolder, name), name)),
+    );
+    await putJson(store, keys.corpus('tiny'), { ...job.corpus, files });
+    const trialIds: string[] = [];
+    for (const { spec } of job.trials) {
+      const trial: TrialRecord = { trialId: trialIdOf(spec), spec, createdAt: job.teacher.createdAt };
+      await putJson(store, keys.trial(trial.trialId), trial);
+      trialIds.push(trial.trialId);
+    }
+    const bundleId = bundleIdOf(trialIds);
+    const sweep: SweepRecord = {
+      sweepId: 'sweep',
+      name: 'sweep',
+      owner: 'me',
+      kind: 'sweep',
+      request: {},
+      teacherId: 'tiny',
+      corpusId: 'tiny',
+      trials: trialIds.map((trialId) => ({ trialId, role: 'requested' })),
+      bundles: [trialIds],
+      warnings: [],
+      createdAt: job.teacher.createdAt,
+    };
+    await putJson(store, keys.sweep('sweep'), sweep);
+    const bundle: BundleJob = { kind: 'bundle', bundleId, sweepId: 'sweep', owner: 'me', trialIds };
+    await this.fleet.enqueue([bundle]);
+    return { trialIds, bundleId, job: bundle };
+  }
+
+  results(trialIds: string[]): Promise<TrialResult[]> {
+    return eventually(async () => {
+      const found = await Promise.all(
+        trialIds.map(async (trialId) => {
+          const { retry } = await readTrialState(this.store, trialId);
+          return findJson<TrialResult>(this.store, keys.trialResult(trialId, retry));
+        }),
+      );
+      expect(found.every(Boolean)).toBe(true);
+      return found as TrialResult[];
+    });
+  }
+
+  /** The results of a run that nothing disturbs; afterwards store and queue are empty again. */
+  async undisturbed(epochs: number): Promise<TrialResult[]> {
+    const { trialIds } = await this.enqueue(epochs);
+    const worker = this.startWorker();
+    const results = await this.results(trialIds);
+    expect(results.map(({ status }) => status)).toEqual(['completed', 'completed']);
+    expect((await this.store.get(logKeyOf(results[0] as TrialResult))).toString()).toMatch(/engine: .*\n.*bundle: /);
+    await this.nothingLeft();
+    await this.end(worker, 'SIGTERM');
+    const { store } = this.config;
+    await rm(store.kind === 'directory' ? store.folder : '', { recursive: true, force: true });
+    await this.redis.command('FLUSHALL');
+    this.store = await openStore(store);
+    this.workers = [];
+    this.logs = [];
+    return results;
+  }
+
+  /** Waits until no checkpoint is in the store any more. */
+  async nothingLeft(): Promise<void> {
+    await eventually(async () => expect((await this.store.list('bundles/')).objects).toEqual([]));
+  }
+
+  /** Waits until the store has a checkpoint of this step or later; returns its step. */
+  storedStep(bundleId: string, least: number): Promise<number> {
+    return eventually(async () => {
+      const { fences } = await listBundle(this.store, bundleId);
+      const [newest] = await readCheckpoints(this.store, bundleId, fences, () => {});
+      expect(newest?.manifest.state.step ?? 0).toBeGreaterThanOrEqual(least);
+      return newest?.manifest.state.step as number;
+    });
+  }
+
+  /** The trainer at work for this worker (Linux). */
+  trainerOf(worker: ChildProcess): Promise<number> {
+    return eventually(() => trainersOf(worker)[0] ?? expect.fail('no trainer yet'));
+  }
+}
+
+/** Trainers of this worker, also the one that waits (Linux). */
+export function childrenOf(worker: ChildProcess): number[] {
+  const children = readFileSync(`/proc/${worker.pid}/task/${worker.pid}/children`, 'utf8').trim();
+  return children
+    .split(' ')
+    .filter(Boolean)
+    .map(Number)
+    .filter((pid) => isTrainer(pid, ''));
+}
+
+/** Trainers of this worker that have a work folder, so a job (Linux). */
+export function trainersOf(worker: ChildProcess): number[] {
+  return childrenOf(worker).filter((pid) => isTrainer(pid, '/work/'));
+}
+
+function isTrainer(pid: number, folder: string): boolean {
+  try {
+    const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+    return command.includes('trainer/main.js') && readlinkSync(`/proc/${pid}/cwd`).includes(folder);
+  } catch {
+    return false; // gone meanwhile
+  }
+}
+
+/** Name and hash of everything a trial leaves but what holds times. */
+export function filesOf({ artifacts }: TrialResult): Record<string, string> {
+  const timeless = artifacts.filter(({ name }) => !/config|metrics|log/.test(name));
+  return Object.fromEntries(timeless.map(({ name, sha256 }) => [name, sha256]));
+}
+
+export function logKeyOf({ artifacts }: TrialResult): string {
+  return artifacts.find(({ name }) => name === 'log.txt')?.key ?? '';
+}
