@@ -12,6 +12,17 @@ export type FleetJob =
       trialIds: string[];
       /** Set when these trials of the bundle run beside the others; names the group. */
       part?: string;
+      /** 1 to 9 among its owner's own, 9 first; absent: 5. */
+      priority?: number;
+      /** Only workers of this pool take it; absent: those of the default one. */
+      pool?: string;
+      /** Labels that a worker must have. */
+      requires?: string[];
+      /** What training it takes, by estimate; a worker with less leaves it to others. */
+      memoryBytes?: number;
+      /** A worker that holds them is preferred. */
+      teacherId?: string;
+      corpusId?: string;
     }
   | { kind: 'preparation'; preparationId: string; owner: string };
 
@@ -41,6 +52,8 @@ export interface Fleet {
   /** Tells a worker to give its job back and end. It is done when the worker is gone. */
   drainWorker(workerId: string): Promise<void>;
   counts(): Promise<FleetCounts>;
+  /** Trials of this owner that wait for a worker. */
+  waitingTrials(owner: string): Promise<number>;
   liveTrials(trialIds: string[]): Promise<Map<string, LiveTrial>>;
   /** Epochs reported so far by the running attempt. */
   liveEpochs(trialId: string): Promise<EpochMetrics[]>;

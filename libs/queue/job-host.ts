@@ -1,7 +1,7 @@
 // The worker's side of the queue: takes one job at a time, keeps its lock, gives it back on request without using up an
 // attempt, and reports what is in flight. It waits out any outage of Redis; reports are dropped meanwhile.
 
-import { type Job, UnrecoverableError, WaitingError, Worker } from 'bullmq';
+import { type Job, UnrecoverableError, WaitingError } from 'bullmq';
 import type { EpochMetrics, FleetEvent, LiveTrial, LiveWorker } from '#experiment';
 import { Impossible } from '#experiment';
 import { connectFailingFast, waitingOptions } from './connection.js';
@@ -10,6 +10,8 @@ import { eventsChannel, FleetChannels } from './fleet-channels.js';
 import { LOCK_TIMES, LOST_WORKERS_LIMIT, type LockTimes, QUEUE_NAME } from './job-catalog.js';
 import { type LivePreparation, LiveState } from './live-state.js';
 import type { FleetSettings } from './redis-fleet.js';
+import { charge, DEFAULT_POOL, shareOf } from './shares.js';
+import { SharingWorker, type Taker } from './take-by-shares.js';
 
 /** Why a running job is told to stop. */
 export type StopReason = 'give-back' | 'lock-lost';
@@ -45,7 +47,12 @@ export interface JobHostOptions {
   /** Reports reach Redis from now on: at the start, and whenever it is back. */
   onReady?(): void;
   lockTimes?: LockTimes;
+  /** Which jobs are for this worker, asked before each; absent: all of the default pool. */
+  taker?(): Taker;
 }
+
+/** A worker that says nothing of itself. */
+const TAKES_ALL: Taker = { pool: DEFAULT_POOL, labels: [], memoryBytes: Number.MAX_SAFE_INTEGER, holds: [] };
 
 /** What a worker tells the fleet while it works; resolves even when Redis is gone. */
 export interface LiveReports {
@@ -95,14 +102,25 @@ export function hostJobs(settings: FleetSettings, options: JobHostOptions): JobH
   reporting.on('ready', () => options.onReady?.());
   let draining = false;
 
+  /** The time that a job took counts as its owner's, however it ended. */
+  const chargeFor = async ({ data }: Job<FleetJob>, startedAt: number, isWhole: boolean): Promise<void> => {
+    const seconds = (performance.now() - startedAt) / 1000;
+    const pool = (data.kind === 'bundle' ? data.pool : undefined) ?? DEFAULT_POOL;
+    const { weight } = shareOf(settings.owners, data.owner);
+    await charge(reporting, prefix, { pool, owner: data.owner, seconds, weight, isWhole }).catch(() => {});
+  };
+
   const run = async (job: Job<FleetJob>, token: string | undefined, signal: AbortSignal): Promise<void> => {
+    const startedAt = performance.now();
     try {
       await options.handle(job.data, {
         attempt: job.attemptsStarted,
         isLastAttempt: job.attemptsMade + 1 >= (job.opts.attempts ?? 1),
         signal,
       });
+      await chargeFor(job, startedAt, true);
     } catch (error) {
+      void chargeFor(job, startedAt, false);
       if (error instanceof GivenBack) {
         await within(GIVE_BACK_WAIT_MS, job.moveToWait(token));
         throw new WaitingError(error.message);
@@ -121,7 +139,8 @@ export function hostJobs(settings: FleetSettings, options: JobHostOptions): JobH
     return ended;
   };
 
-  const worker = new Worker<FleetJob>(QUEUE_NAME, process, {
+  const choice = { prefix, taker: options.taker ?? (() => TAKES_ALL), owners: settings.owners ?? {} };
+  const workerOptions = {
     // Options rather than a client: BullMQ closes only connections it made itself.
     connection: waitingOptions(settings.redisUrl),
     prefix,
@@ -132,7 +151,8 @@ export function hostJobs(settings: FleetSettings, options: JobHostOptions): JobH
     maxStalledCount: LOST_WORKERS_LIMIT,
     runRetryDelay: 2_000,
     drainDelay: 5,
-  });
+  };
+  const worker = new SharingWorker(QUEUE_NAME, process, workerOptions, choice);
   worker.on('error', (error) => options.onTrouble(error.message));
   worker.on('lockRenewalFailed', (jobIds) => {
     for (const jobId of jobIds) void lookAfterLock(jobId);

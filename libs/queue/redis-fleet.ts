@@ -11,6 +11,7 @@ import { acquireLease, type Lease } from './lease.js';
 import { type LivePreparation, LiveState } from './live-state.js';
 import { checkRedis } from './redis-check.js';
 import { RedisGate } from './redis-gate.js';
+import { type OwnerShares, prioritiesOf, waitingTrials } from './shares.js';
 
 const JOBS_PER_CALL = 500;
 /** Nobody reads BullMQ's own event stream; ours are pub/sub. */
@@ -21,6 +22,8 @@ export interface FleetSettings {
   redisUrl: string;
   redisPrefix: string;
   allowUnsafeRedis: boolean;
+  /** What owners may have; absent: all the same, without limits. */
+  owners?: OwnerShares;
 }
 
 /** The fleet as API and aggregator hold it. */
@@ -60,7 +63,15 @@ export function openFleet(settings: FleetSettings): RedisFleet {
     async enqueue(jobs) {
       for (let start = 0; start < jobs.length; start += JOBS_PER_CALL) {
         const some = jobs.slice(start, start + JOBS_PER_CALL);
-        await gate.run(() => queue.addBulk(some.map((job) => ({ name: job.kind, data: job, opts: jobOptions(job) }))));
+        await gate.run(async (redis) => {
+          const priorities = await prioritiesOf(redis, prefix, some);
+          const waiting = some.map((job, index) => ({
+            name: job.kind,
+            data: job,
+            opts: { ...jobOptions(job), priority: priorities[index] as number },
+          }));
+          await queue.addBulk(waiting);
+        });
       }
     },
 
@@ -84,11 +95,12 @@ export function openFleet(settings: FleetSettings): RedisFleet {
 
     async renew(wanted) {
       for (const { job, trialIds } of wanted) {
-        await gate.run(async () => {
+        await gate.run(async (redis) => {
           // Removing fails for a job that a worker has; one that is not there counts as removed.
           const isFree = (await queue.remove(jobIdOf(job))) === 1;
           const next = isFree ? job : partOf(job, trialIds);
-          await queue.add(next.kind, next, jobOptions(next));
+          const [priority] = await prioritiesOf(redis, prefix, [next]);
+          await queue.add(next.kind, next, { ...jobOptions(next), priority: priority as number });
         });
       }
     },
@@ -113,6 +125,9 @@ export function openFleet(settings: FleetSettings): RedisFleet {
       const of = (state: string) => counts[state] ?? 0;
       return { waiting: of('wait') + of('delayed') + of('prioritized'), active: of('active') };
     },
+
+    waitingTrials: (owner: string): Promise<number> =>
+      gate.run((redis) => waitingTrials(redis, prefix, queue.toKey('prioritized'), owner)),
 
     liveTrials: (trialIds: string[]): Promise<Map<string, LiveTrial>> => gate.run(() => live.trials(trialIds)),
     liveEpochs: (trialId: string): Promise<EpochMetrics[]> => gate.run(() => live.epochs(trialId)),
