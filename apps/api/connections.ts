@@ -13,6 +13,3 @@ export interface Connections {
   store: ObjectStore;
   fleet: RedisFleet;
 }
-
-/** Owner of everything asked with the one API key there is. */
-export const OWNER = 'default';

@@ -3,6 +3,7 @@ import { type LoggerService, VersioningType } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { apiModule } from './api.module.js';
+import { keepOwner } from './authentication/owner.js';
 import type { Connections } from './connections.js';
 import { serveDocument } from './openapi/document.js';
 import { ProblemFilter } from './problems/problem.filter.js';
@@ -22,7 +23,7 @@ export async function createApi(connections: Connections, log: Log): Promise<Nes
   app.disable('x-powered-by');
   app.set('query parser', 'simple');
   app.set('etag', false);
-  app.use(requestLog(log), securityHeaders);
+  app.use(requestLog(log), securityHeaders, keepOwner);
   app.enableVersioning({ type: VersioningType.URI });
   app.useGlobalFilters(new ProblemFilter((requestId, error) => log({ level: 'error', requestId, ...describe(error) })));
   serveDocument(app);

@@ -25,7 +25,7 @@ export interface RunningApi {
 }
 
 export async function startApi(settings: Config, log: Log): Promise<RunningApi> {
-  if (settings.apiKey === '') {
+  if (Object.keys(settings.ownersByKey).length === 0) {
     throw new StartFailure(
       'SEMDISTILL_API_KEY is not set: choose a long random key for clients to show, e.g. by: openssl rand -hex 24.',
     );

@@ -6,6 +6,11 @@ import { join } from 'node:path';
 import type { CorpusRecord, StoredFile, TeacherRecord } from '#experiment';
 import type { ObjectStore } from '#storage';
 
+/** Where fetched teachers or corpora lie, one folder an id. */
+export function fetchedFolder(cacheFolder: string, kind: string): string {
+  return join(cacheFolder, 'fetched', kind);
+}
+
 export class FileCache {
   constructor(
     private readonly store: ObjectStore,
@@ -28,7 +33,7 @@ export class FileCache {
    * fetch, one rename wins, and nobody ever sees a part. A damaged folder is fetched again.
    */
   private async folder(kind: string, id: string, files: StoredFile[]): Promise<string> {
-    const parent = join(this.cacheFolder, 'fetched', kind);
+    const parent = fetchedFolder(this.cacheFolder, kind);
     const folder = join(parent, id);
     if (await holds(folder, files)) return folder;
     const aside = join(parent, `.${id}.${randomUUID()}`);

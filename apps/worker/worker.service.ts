@@ -10,12 +10,14 @@ import {
   type OnApplicationShutdown,
 } from '@nestjs/common';
 import type { LiveWorker, Numerics } from '#experiment';
-import { type FleetJob, GivenBack, hostJobs, type JobContext, type JobHost } from '#queue';
+import { type FleetJob, GivenBack, hostJobs, type JobContext, type JobHost, type Taker } from '#queue';
 import type { ObjectStore } from '#storage';
 import { BundleRun } from './bundle-run.js';
+import { deviceFacts } from './device-facts.js';
 import { hasRoom, isDiskFull } from './disk-room.js';
 import { FileCache } from './file-cache.js';
 import { trainerEnvironment } from './fork-environment.js';
+import { HeldFiles } from './held-files.js';
 import type { JobTools, WorkerStatus } from './job-tools.js';
 import { PreparationRun } from './preparation-run.js';
 import { WarmTrainer } from './trainer-process.js';
@@ -26,6 +28,8 @@ export class WorkerService implements OnApplicationBootstrap, BeforeApplicationS
   private readonly logger = new Logger('Worker');
   private readonly live: LiveWorker;
   private readonly warm: WarmTrainer;
+  /** What lies in this machine's cache; its workers share it. */
+  private readonly held: HeldFiles;
   private host?: JobHost;
   private bundle?: BundleRun;
   private registry?: NodeJS.Timeout;
@@ -37,12 +41,18 @@ export class WorkerService implements OnApplicationBootstrap, BeforeApplicationS
     @Inject(STORE) private readonly store: ObjectStore,
   ) {
     const { config, trainer } = settings;
+    this.held = new HeldFiles(config.cacheFolder);
     this.warm = new WarmTrainer(trainer, config.cacheFolder, trainerEnvironment(config.threads));
     const now = new Date().toISOString();
     this.live = {
       workerId: settings.workerId,
       host: hostname(),
       processId: process.pid,
+      device: deviceFacts(),
+      pool: config.workerPool,
+      labels: config.workerLabels,
+      memoryBytes: settings.memoryBytes,
+      holds: this.held.ids,
       state: 'idle',
       trialIds: [],
       startedAt: now,
@@ -50,7 +60,8 @@ export class WorkerService implements OnApplicationBootstrap, BeforeApplicationS
     };
   }
 
-  onApplicationBootstrap(): void {
+  async onApplicationBootstrap(): Promise<void> {
+    await this.held.look();
     const { config, workerId, times, lockTimes } = this.settings;
     this.host = hostJobs(config, {
       workerId,
@@ -60,6 +71,7 @@ export class WorkerService implements OnApplicationBootstrap, BeforeApplicationS
       onDrain: () => this.drain(),
       onTrouble: (message) => this.warnOnce(message),
       onReady: () => this.show(),
+      taker: () => this.taker(),
       ...(lockTimes ? { lockTimes } : {}),
     });
     this.warm.prepare();
@@ -131,6 +143,11 @@ export class WorkerService implements OnApplicationBootstrap, BeforeApplicationS
     this.bundle?.lookAtRecord(trialIds).catch((error: Error) => this.warnOnce(error.message));
   }
 
+  private taker(): Taker {
+    const { config, memoryBytes } = this.settings;
+    return { pool: config.workerPool, labels: config.workerLabels, memoryBytes, holds: this.held.ids };
+  }
+
   private status(): WorkerStatus {
     return {
       training: (trialIds: string[]) => {
@@ -138,6 +155,7 @@ export class WorkerService implements OnApplicationBootstrap, BeforeApplicationS
         if (this.live.state !== 'draining') this.live.state = trialIds.length > 0 ? 'training' : 'idle';
         if (trialIds.length === 0) delete this.live.tokensPerSecond;
         this.show();
+        void this.held.look();
       },
       speed: (tokensPerSecond: number) => {
         this.live.tokensPerSecond = tokensPerSecond;
@@ -167,6 +185,7 @@ export class WorkerService implements OnApplicationBootstrap, BeforeApplicationS
 
   private show(): void {
     this.live.updatedAt = new Date().toISOString();
+    this.live.holds = this.held.ids;
     void this.host?.reports.worker(this.live);
   }
 

@@ -2,6 +2,7 @@
 // Read once at the start; every bad variable is named in one error.
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { type OwnerLimits, readOwnerKeys, readOwnerLimits } from './owners.js';
 
 export interface S3Settings {
   kind: 's3';
@@ -34,7 +35,12 @@ export interface Config {
   apiPort: number;
   /** Where clients reach the API (links, signed URLs). */
   publicUrl: string;
+  /** SEMDISTILL_API_KEY, or the first of SEMDISTILL_API_KEYS; empty: there is none. */
   apiKey: string;
+  /** Who shows which key. */
+  ownersByKey: Record<string, string>;
+  /** What owners may have of the devices, by name; '*': whoever is not named. */
+  owners: Record<string, OwnerLimits>;
   cacheFolder: string;
   /** CPU threads TensorFlow may use; undefined: all cores. */
   threads?: number;
@@ -45,8 +51,15 @@ export interface Config {
   /** How often a training writes down where it is; 0: after every step. */
   checkpointSeconds: number;
   workerName?: string;
+  /** Which bundles this worker takes: those of this pool alone. */
+  workerPool: string;
+  /** What this worker has that a sweep may require. */
+  workerLabels: string[];
   logLevel: 'debug' | 'info' | 'warn' | 'error';
 }
+
+const LABEL = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+const LABEL_IN_WORDS = "up to 64 letters, digits, '.', '_' or '-', starting with a letter or digit";
 
 export class InvalidConfig extends Error {
   override readonly name = 'InvalidConfig';
@@ -91,6 +104,7 @@ export function readConfig(env: Environment = process.env): Config {
   const publicUrl = (env.SEMDISTILL_PUBLIC_URL || `http://${apiHost}:${apiPort}`).replace(/\/+$/, '');
   if (!URL.canParse(publicUrl)) bad('SEMDISTILL_PUBLIC_URL', 'an http(s) address');
   const threads = env.SEMDISTILL_THREADS ? integer('SEMDISTILL_THREADS', 1, 1024, 1) : undefined;
+  const ownersByKey = readOwnerKeys(env.SEMDISTILL_API_KEY, env.SEMDISTILL_API_KEYS, problems);
   const config: Config = {
     redisUrl,
     redisPrefix: env.SEMDISTILL_REDIS_PREFIX || '{semdistill}',
@@ -99,13 +113,20 @@ export function readConfig(env: Environment = process.env): Config {
     apiHost,
     apiPort,
     publicUrl,
-    apiKey: env.SEMDISTILL_API_KEY || '',
+    apiKey: env.SEMDISTILL_API_KEY || Object.keys(ownersByKey).sort()[0] || '',
+    ownersByKey,
+    owners: readOwnerLimits(env.SEMDISTILL_OWNERS, problems),
     cacheFolder: cacheFolder(env),
     backend: oneOf('SEMDISTILL_BACKEND', ['auto', 'tensorflow', 'wasm'], 'auto'),
     requireGpu: isSet('SEMDISTILL_REQUIRE_GPU'),
     checkpointSeconds: integer('SEMDISTILL_CHECKPOINT_SECONDS', 0, 86_400, 20),
+    workerPool: env.SEMDISTILL_WORKER_POOL || 'default',
+    workerLabels: (env.SEMDISTILL_WORKER_LABELS || '').split(/[\s,]+/).filter(Boolean),
     logLevel: oneOf('SEMDISTILL_LOG', ['debug', 'info', 'warn', 'error'], 'info'),
   };
+  if (!LABEL.test(config.workerPool)) bad('SEMDISTILL_WORKER_POOL', `a name (${LABEL_IN_WORDS})`);
+  if (config.workerLabels.length > 16 || !config.workerLabels.every((label) => LABEL.test(label)))
+    bad('SEMDISTILL_WORKER_LABELS', `at most 16 labels with commas (each ${LABEL_IN_WORDS})`);
   if (threads !== undefined) config.threads = threads;
   const megabytes = env.SEMDISTILL_MEMORY_MB ? integer('SEMDISTILL_MEMORY_MB', 256, 2 ** 24, 256) : undefined;
   if (megabytes !== undefined) config.memoryBytes = megabytes * 1024 ** 2;

@@ -13,7 +13,7 @@ export const MAX_TRIALS = 10_000;
 
 /** One field of a request. `minimum`/`maximum` bound a number, each item of a list, or both ends of a range. */
 export interface Field {
-  /** 'range' is [low, high]; 'numbers' a list of numbers; 'name' an id or name of something stored; 'text' free words. */
+  /** 'range' is [low, high]; 'numbers' a list of numbers; 'name' an id or name of something stored; 'labels' a list of names; 'text' free words. */
   kind:
     | 'integer'
     | 'number'
@@ -25,6 +25,7 @@ export interface Field {
     | 'text'
     | 'object'
     | 'seeds'
+    | 'labels'
     | 'list';
   /** One line, for people. */
   meaning: string;
@@ -219,6 +220,33 @@ const RUN_NAME = {
   maxLength: 200,
 } as const satisfies Field;
 
+/** The pool of workers that are in none by name, and of sweeps that ask for none. */
+export const DEFAULT_POOL = 'default';
+
+/** Where and when bundles run; of no influence on what comes out. */
+export const PLACEMENT_FIELDS = {
+  priority: {
+    kind: 'integer',
+    meaning: "How urgent it is among its owner's own work: 9 goes first; other owners lose nothing by it",
+    default: 5,
+    minimum: 1,
+    maximum: 9,
+  },
+  pool: {
+    kind: 'name',
+    meaning: 'Pool of workers that trains it',
+    defaultMeaning: 'the pool default',
+    example: 'a100',
+  },
+  requires: {
+    kind: 'labels',
+    meaning: 'Labels that a worker must have to train it',
+    defaultMeaning: 'none',
+    maxItems: 16,
+    example: ['ecc'],
+  },
+} as const satisfies Record<string, Field>;
+
 export const SWEEP_FIELDS = {
   name: RUN_NAME,
   teacher: TEACHER_REFERENCE,
@@ -266,6 +294,7 @@ export const SWEEP_FIELDS = {
     minimum: 1,
     maximum: 64,
   },
+  ...PLACEMENT_FIELDS,
 } as const satisfies Record<string, Field>;
 
 /** What a sweep may be extended by. */
@@ -290,6 +319,7 @@ export const DISTILLATION_FIELDS = {
   teacher: TEACHER_REFERENCE,
   corpus: CORPUS_REFERENCE,
   evaluation: SWEEP_FIELDS.evaluation,
+  ...PLACEMENT_FIELDS,
 } as const satisfies Record<string, Field>;
 
 export const TEACHER_TRAINING_FIELDS = {
@@ -389,6 +419,8 @@ export function allowedOf(field: Field): string {
       return `1 to ${field.maxLength ?? 200} characters in one line`;
     case 'object':
       return 'an object';
+    case 'labels':
+      return `a list of at most ${field.maxItems ?? 0} different labels: up to 64 letters, digits, '.', '_' or '-', starting with a letter or digit`;
     case 'list':
       return `a list of ${field.minItems ?? 0} to ${field.maxItems ?? 0} objects`;
     case 'seeds':

@@ -1,4 +1,5 @@
 // WHAT is asked and answered: requests, plans, ids, warnings, statistics, reports. Pure; knows no queue, store or tensor.
+export { bundleMemoryBytes } from './bundle-memory.js';
 export * from './errors.js';
 export { type Extension, extendRequest, parseExtension } from './extension.js';
 export * from './fields.js';
@@ -16,6 +17,7 @@ export {
   type DistillationRequest,
   type HyperparameterLists,
   HyperparametersRequest,
+  type PlacementRequest,
   parseCorpusRequest,
   parseCorpusTokens,
   parseCorpusUpload,

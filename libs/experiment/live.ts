@@ -21,12 +21,33 @@ export interface LiveWorker {
   workerId: string;
   host: string;
   processId: number;
+  /** Absent until a trainer has said what it computes with. */
   numerics?: Numerics;
+  /** What the machine has. */
+  device?: WorkerDevice;
+  /** Which bundles it takes; absent: those of the default pool. */
+  pool?: string;
+  labels?: string[];
+  /** What a training may hold here. */
+  memoryBytes?: number;
+  /** Teachers and corpora in its cache, the last used first. */
+  holds?: string[];
   state: 'idle' | 'training' | 'draining';
   trialIds: string[];
   tokensPerSecond?: number;
   startedAt: string;
   updatedAt: string;
+  /** Since it was last heard of, by Redis' own clock; only where it is listed. */
+  heartbeatSeconds?: number;
+}
+
+export interface WorkerDevice {
+  /** e.g. 'AMD EPYC 7763 64-Core Processor' */
+  cpu: string;
+  cores: number;
+  memoryBytes: number;
+  /** Models of the GPUs, as their driver names them; absent: none found. */
+  gpus?: string[];
 }
 
 export type FleetEvent =

@@ -340,8 +340,20 @@ export interface SweepRecord {
   trials: SweepTrial[];
   /** How the trials are trained together: a pure function of the request, so two runs give the same numbers. */
   bundles: string[][];
+  /** Where and when they run; absent in records of earlier versions. */
+  placement?: Placement;
   warnings: Warning[];
   createdAt: string;
+}
+
+export interface Placement {
+  /** 1 to 9 among its owner's own work; absent: 5. */
+  priority?: number;
+  /** Absent: the default one. */
+  pool?: string;
+  requires?: string[];
+  /** What each bundle will take, by estimate, in the order of bundles. */
+  memoryBytes: number[];
 }
 
 export interface SettledRecord {

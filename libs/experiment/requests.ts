@@ -7,6 +7,7 @@ import {
   type BuiltinCorpus,
   type BuiltinTeacher,
   CORPUS_UPLOAD_FIELDS,
+  DEFAULT_POOL,
   DISTILLATION_FIELDS,
   EVALUATION_FIELDS,
   type Field,
@@ -14,6 +15,7 @@ import {
   HYPERPARAMETER_NAMES,
   type HyperparameterName,
   MAX_TRIALS,
+  PLACEMENT_FIELDS,
   SWEEP_FIELDS,
   TEACHER_TRAINING_FIELDS as T,
   TEACHER_FIELDS,
@@ -61,6 +63,9 @@ class SweepBody {
   @Described(SWEEP_FIELDS.reference) reference?: boolean;
   @Described(SWEEP_FIELDS.evaluation) evaluation?: Record<string, unknown>;
   @Described(SWEEP_FIELDS.trialsPerBundle) trialsPerBundle?: number;
+  @Described(PLACEMENT_FIELDS.priority) priority?: number;
+  @Described(PLACEMENT_FIELDS.pool) pool?: string;
+  @Described(PLACEMENT_FIELDS.requires) requires?: string[];
 }
 
 class DistillationBody extends HyperparametersRequest {
@@ -68,6 +73,9 @@ class DistillationBody extends HyperparametersRequest {
   @Described(DISTILLATION_FIELDS.teacher) teacher!: string;
   @Described(DISTILLATION_FIELDS.corpus) corpus?: string;
   @Described(DISTILLATION_FIELDS.evaluation) evaluation?: Record<string, unknown>;
+  @Described(PLACEMENT_FIELDS.priority) priority?: number;
+  @Described(PLACEMENT_FIELDS.pool) pool?: string;
+  @Described(PLACEMENT_FIELDS.requires) requires?: string[];
 }
 
 class TeacherTrainingRequest {
@@ -112,8 +120,15 @@ class CorpusTokensFields {
 type SweptName = Exclude<HyperparameterName, 'seed'>;
 export type HyperparameterLists = { [name in SweptName]?: NonNullable<HyperparametersRequest[name]>[] };
 
+/** Where and when it is to run; what is absent is as everyone's. */
+export interface PlacementRequest {
+  priority?: number;
+  pool?: string;
+  requires?: string[];
+}
+
 /** A sweep as parsed: checked, defaults filled in; `vary` and `trials` exclude each other, both absent means one setting. */
-export interface SweepRequest {
+export interface SweepRequest extends PlacementRequest {
   name: string;
   teacher: string;
   corpus?: string;
@@ -128,7 +143,7 @@ export interface SweepRequest {
 }
 
 /** One distillation as parsed. */
-export interface DistillationRequest {
+export interface DistillationRequest extends PlacementRequest {
   name: string;
   teacher: string;
   corpus?: string;
@@ -184,6 +199,7 @@ export function parseSweepRequest(body: unknown): SweepRequest {
     reference: sent.reference ?? varying.has('temperature'),
     evaluation,
     trialsPerBundle: sent.trialsPerBundle ?? SWEEP_FIELDS.trialsPerBundle.default,
+    ...placementOf(sent),
   };
 }
 
@@ -203,6 +219,7 @@ export function parseDistillationRequest(body: unknown): DistillationRequest {
     ...(sent.corpus === undefined ? {} : { corpus: sent.corpus }),
     hyperparameters,
     evaluation,
+    ...placementOf(sent),
   };
 }
 
@@ -299,6 +316,15 @@ export function widthFaults(width: number, heads: number, path: string): Fault[]
     faults.push({ path, message: `width ${width} must be even (sine and cosine positions alternate)` });
   }
   return faults;
+}
+
+/** Without what is as everyone's, and labels in one order, so that equal requests are equal. */
+function placementOf({ priority, pool, requires = [] }: PlacementRequest): PlacementRequest {
+  return {
+    ...(priority === undefined || priority === PLACEMENT_FIELDS.priority.default ? {} : { priority }),
+    ...(pool === undefined || pool === DEFAULT_POOL ? {} : { pool }),
+    ...(requires.length === 0 ? {} : { requires: [...requires].sort() }),
+  };
 }
 
 function readHyperparameters(body: unknown, path: string, faults: Fault[]): HyperparametersRequest {

@@ -5,6 +5,7 @@ import { type Fault, InvalidRequest } from './errors.js';
 import { allowedOf, type Field } from './fields.js';
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
+const LABEL = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 const MAX_FAULTS = 100;
 
 /** Property decorator: the value must be what the field's description says. */
@@ -59,6 +60,12 @@ function isAllowed(field: Field, value: unknown): boolean {
       );
     case 'object':
       return isPlainObject(value);
+    case 'labels':
+      return (
+        hasItems(field, value) &&
+        value.every((item) => typeof item === 'string' && LABEL.test(item)) &&
+        areDifferent(value)
+      );
     case 'list':
       return hasItems(field, value);
     case 'seeds':

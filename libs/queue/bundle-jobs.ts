@@ -7,13 +7,18 @@ import type { BundleJob } from './fleet.js';
  * bundle, not of what is left of it, so that it stays the same job while its trials finish one by one.
  */
 export function bundleJobs(
-  sweep: Pick<SweepRecord, 'sweepId' | 'owner' | 'bundles'>,
+  sweep: Pick<SweepRecord, 'sweepId' | 'owner' | 'bundles' | 'placement' | 'teacherId' | 'corpusId'>,
   isOpen: (trialId: string) => boolean,
 ): BundleJob[] {
-  return sweep.bundles.flatMap((bundle) => {
+  const { sweepId, owner, teacherId, corpusId, placement } = sweep;
+  const { memoryBytes = [], ...place } = placement ?? {};
+  return sweep.bundles.flatMap((bundle, index) => {
     const trialIds = bundle.filter(isOpen);
     if (trialIds.length === 0) return [];
-    return [{ kind: 'bundle', bundleId: bundleIdOf(bundle), sweepId: sweep.sweepId, owner: sweep.owner, trialIds }];
+    const bytes = memoryBytes[index];
+    const memory = bytes === undefined ? {} : { memoryBytes: bytes };
+    const bundleId = bundleIdOf(bundle);
+    return [{ kind: 'bundle', bundleId, sweepId, owner, trialIds, ...place, ...memory, teacherId, corpusId }];
   });
 }
 

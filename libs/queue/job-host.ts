@@ -3,14 +3,14 @@
 
 import { type Job, UnrecoverableError, WaitingError } from 'bullmq';
 import type { EpochMetrics, FleetEvent, LiveTrial, LiveWorker } from '#experiment';
-import { Impossible } from '#experiment';
+import { DEFAULT_POOL, Impossible } from '#experiment';
 import { connectFailingFast, waitingOptions } from './connection.js';
 import type { FleetJob } from './fleet.js';
 import { eventsChannel, FleetChannels } from './fleet-channels.js';
 import { LOCK_TIMES, LOST_WORKERS_LIMIT, type LockTimes, QUEUE_NAME } from './job-catalog.js';
 import { type LivePreparation, LiveState } from './live-state.js';
 import type { FleetSettings } from './redis-fleet.js';
-import { charge, DEFAULT_POOL, shareOf } from './shares.js';
+import { charge, shareOf } from './shares.js';
 import { SharingWorker, type Taker } from './take-by-shares.js';
 
 /** Why a running job is told to stop. */

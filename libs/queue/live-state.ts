@@ -87,7 +87,19 @@ export class LiveState {
     const alive = await this.readMany<LiveWorker>('worker', ids);
     const gone = ids.filter((id) => !alive.has(id));
     if (gone.length > 0) await this.redis.srem(`${this.prefix}:workers`, gone);
-    return ids.flatMap((id) => alive.get(id) ?? []);
+    const ages = await this.heartbeatAges(ids);
+    return ids.flatMap((id, index) => {
+      const worker = alive.get(id);
+      return worker ? { ...worker, heartbeatSeconds: ages[index] ?? 0 } : [];
+    });
+  }
+
+  /** By how much of its time each key has left: clocks of workers play no part. */
+  private async heartbeatAges(ids: string[]): Promise<number[]> {
+    const pipeline = this.redis.pipeline();
+    for (const id of ids) pipeline.pttl(this.key('worker', id));
+    const replies = (await pipeline.exec()) ?? [];
+    return replies.map(([, left]) => Math.max(0, Math.round(WORKER_SECONDS * 10 - Number(left) / 100) / 10));
   }
 
   /** For a worker that misses the message; it takes the mark away itself, so that its successor of that name stays. */

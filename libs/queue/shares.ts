@@ -11,7 +11,6 @@ const BANDS_SECONDS = 30 * 24 * 3600;
 /** An owner's preparations (corpora, teachers) go before his bundles, which may wait for them. */
 const PREPARATION_PRIORITY = 9;
 export const NORMAL_PRIORITY = 5;
-export const DEFAULT_POOL = 'default';
 
 /** What an owner may have; from the settings, the same in every process. */
 export interface OwnerShare {
@@ -63,15 +62,19 @@ export async function prioritiesOf(redis: Redis, prefix: string, jobs: FleetJob[
 }
 
 /** How many trials of this owner wait. */
-export async function waitingTrials(redis: Redis, prefix: string, prioritizedKey: string, owner: string): Promise<number> {
+export async function waitingTrials(
+  redis: Redis,
+  prefix: string,
+  prioritizedKey: string,
+  owner: string,
+): Promise<number> {
   const bands = Object.entries(await redis.hgetall(`${prefix}:bands`)).map(([band, number]) => {
     const [of, trials] = JSON.parse(band) as [string, number];
     return { of, trials, priority: 1 + ((Number(number) - 1) % BANDS) };
   });
   const own = bands.filter(({ of, trials }) => of === owner && trials > 0);
   const pipeline = redis.pipeline();
-  for (const { priority } of own)
-    pipeline.zcount(prioritizedKey, priority * 2 ** 32, `(${(priority + 1) * 2 ** 32}`);
+  for (const { priority } of own) pipeline.zcount(prioritizedKey, priority * 2 ** 32, `(${(priority + 1) * 2 ** 32}`);
   const counts = (await pipeline.exec()) ?? [];
   return own.reduce((sum, { trials }, index) => sum + trials * Number(counts[index]?.[1] ?? 0), 0);
 }

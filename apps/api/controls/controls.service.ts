@@ -90,7 +90,7 @@ export class ControlsService {
       const bundles = sweep.bundles.filter((bundle) => bundle.some((trialId) => wanted.has(trialId)));
       const states = await this.states(bundles.flat());
       const open = new Set(states.filter(({ state }) => isOpenTrial(state)).map(({ trialId }) => trialId));
-      const renewed = bundleJobs({ ...sweep, bundles }, (trialId) => open.has(trialId)).map((job) => ({
+      const renewed = bundleJobs(sweep, (trialId) => open.has(trialId)).map((job) => ({
         job,
         trialIds: job.trialIds.filter((trialId) => wanted.has(trialId)),
       }));
@@ -104,8 +104,8 @@ export class ControlsService {
     const bundles = sweep.bundles.filter((bundle) => bundle.some((trialId) => stopped.has(trialId)));
     const states = await this.states(bundles.flat());
     const open = new Set(states.filter(({ state }) => isOpenTrial(state)).map(({ trialId }) => trialId));
-    const idle = bundles.filter((bundle) => !bundle.some((trialId) => open.has(trialId)));
-    await this.live.bestEffort(() => this.fleet.withdraw(bundleJobs({ ...sweep, bundles: idle }, () => true)));
+    const idle = new Set(bundles.filter((bundle) => !bundle.some((trialId) => open.has(trialId))).flat());
+    await this.live.bestEffort(() => this.fleet.withdraw(bundleJobs(sweep, (trialId) => idle.has(trialId))));
   }
 
   /** Tells workers to look at these trials: by a message, and by the object that they look at when messages are lost. */

@@ -25,7 +25,7 @@ export class DistillationsController {
   @Takes('DistillationRequest', { teacher: 'demo', temperature: 4, distillWeight: 0.7, studentLayers: 2 })
   @IdempotencyKey()
   @Answers(202, 'The distillation is stored and will be carried out', 'DistillationSubmission')
-  @Problems(400, 401, 404, 409, 413, 415, 503)
+  @Problems(400, 401, 404, 409, 413, 415, 429, 503)
   async submit(
     @JsonBody(new ParsePipe(parseDistillationRequest)) request: DistillationRequest,
     @Query() query: object,

@@ -65,6 +65,7 @@ const WHEN: Record<number, string> = {
   413: 'The body is too large.',
   415: 'The body has another media type than this takes.',
   416: 'The range lies outside the file.',
+  429: "More of this owner's trials would wait than may.",
   503: 'Redis or the object store is away; try again after Retry-After seconds.',
 };
 

@@ -145,6 +145,10 @@ function valueSchema(field: Field): JsonSchema {
       return { type: 'string', minLength: 1, maxLength: field.maxLength ?? 200 };
     case 'object':
       return { type: 'object' };
+    case 'labels': {
+      const label = { type: 'string', pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$' };
+      return { type: 'array', items: label, minItems, maxItems, uniqueItems: true };
+    }
     case 'list':
       return { type: 'array', items: { type: 'object' }, minItems, maxItems };
     case 'seeds': {

@@ -62,6 +62,11 @@ const sweepFacts: Record<string, JsonSchema> = {
   links,
 };
 
+const waitsFor = {
+  ...listOf(text),
+  description: 'What the workers of now lack for it: a pool, labels, memory. Absent when they lack nothing.',
+};
+
 const ANSWER_SCHEMAS = {
   Problem: exactly({
     type: text,
@@ -123,11 +128,17 @@ const ANSWER_SCHEMAS = {
     host: text,
     processId: count,
     'numerics?': ref('Numerics'),
+    'device?': exactly({ cpu: text, cores: count, memoryBytes: count, 'gpus?': listOf(text) }),
+    'pool?': text,
+    'labels?': listOf(text),
+    'memoryBytes?': count,
+    'holds?': listOf(id),
     state: choice('idle', 'training', 'draining'),
     trialIds: listOf(id),
     'tokensPerSecond?': number,
     startedAt: time,
     updatedAt: time,
+    'heartbeatSeconds?': number,
   }),
   WorkerList: listOf(ref('LiveWorker')),
   Trial: exactly({
@@ -156,6 +167,7 @@ const ANSWER_SCHEMAS = {
   Sweep: exactly({
     ...sweepFacts,
     request: { type: 'object', description: 'As sent, defaults filled in.' },
+    'waitsFor?': waitsFor,
     reportFiles: listOf(ref('Artifact')),
     trials: listOf(ref('Trial')),
   }),
@@ -168,6 +180,7 @@ const ANSWER_SCHEMAS = {
     bundles: count,
     reused: count,
     warnings,
+    'waitsFor?': waitsFor,
     'links?': links,
   }),
   Repairs: exactly({

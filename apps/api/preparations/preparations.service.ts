@@ -3,7 +3,8 @@ import { Inject, Injectable } from '@nestjs/common';
 import { NotFound, type PreparationRecord, type PreparationRequest, preparationIdOf } from '#experiment';
 import type { RedisFleet } from '#queue';
 import { keys, type ObjectStore, putJsonIfAbsent } from '#storage';
-import { FLEET, OWNER, STORE } from '../connections.js';
+import { currentOwner } from '../authentication/owner.js';
+import { FLEET, STORE } from '../connections.js';
 import { LiveService } from '../records/live.service.js';
 import { mapLimited } from '../records/map-limited.js';
 import { RecordsService } from '../records/records.service.js';
@@ -46,7 +47,7 @@ export class PreparationsService {
     const record: PreparationRecord = {
       preparationId,
       request,
-      owner: OWNER,
+      owner: currentOwner(),
       createdAt: new Date().toISOString(),
     };
     await putJsonIfAbsent(this.store, keys.preparation(preparationId), record);
@@ -55,7 +56,9 @@ export class PreparationsService {
     // between the reading and the deleting, it is made once more: the same bytes under the same id.
     if (result?.status === 'failed') await this.store.delete(keys.preparationResult(preparationId));
     if (result?.status !== 'completed') {
-      await this.live.bestEffort(() => this.fleet.enqueue([{ kind: 'preparation', preparationId, owner: OWNER }]));
+      await this.live.bestEffort(() =>
+        this.fleet.enqueue([{ kind: 'preparation', preparationId, owner: currentOwner() }]),
+      );
     }
     return this.get(preparationId);
   }

@@ -34,6 +34,7 @@ const TITLES: Record<number, string> = {
   413: 'Too large',
   415: 'Unsupported media type',
   416: 'Range not satisfiable',
+  429: 'Too much waiting',
   500: 'Internal error',
   503: 'Unavailable',
 };

@@ -1,7 +1,7 @@
 // What Redis knows of running trials and preparations, asked in a way that its absence is an answer: views built from the
 // record go on without it and say `live: false`.
 import { Inject, Injectable } from '@nestjs/common';
-import type { EpochMetrics, LiveTrial } from '#experiment';
+import type { EpochMetrics, LiveTrial, LiveWorker } from '#experiment';
 import { FleetUnavailable, type RedisFleet } from '#queue';
 import { FLEET } from '../connections.js';
 
@@ -16,6 +16,11 @@ export class LiveService {
   trials(trialIds: string[]): Promise<Map<string, LiveTrial> | undefined> {
     if (trialIds.length === 0) return Promise.resolve(new Map());
     return this.orUndefined(() => this.fleet.liveTrials(trialIds));
+  }
+
+  /** Workers heard of within the last half minute; undefined when Redis does not answer. */
+  workers(): Promise<LiveWorker[] | undefined> {
+    return this.orUndefined(() => this.fleet.liveWorkers());
   }
 
   epochs(trialId: string): Promise<EpochMetrics[] | undefined> {

@@ -1,6 +1,7 @@
 // From a parsed request to an accepted sweep. The order of writing is what makes it safe: trials, then sweep.json
 // (create-if-absent; from here the sweep survives anything), then jobs, which the aggregator adds again if they are lost.
 import { Inject, Injectable } from '@nestjs/common';
+import type { Config } from '#config';
 import {
   Conflict,
   canonicalJson,
@@ -8,6 +9,7 @@ import {
   extendRequest,
   InvalidRequest,
   NotFound,
+  type Placement,
   type PlannedTrial,
   planBundles,
   planTrials,
@@ -19,15 +21,18 @@ import {
   type Warning,
   warningsFor,
 } from '#experiment';
-import { bundleJobs, type RedisFleet } from '#queue';
+import { bundleJobs, type RedisFleet, shareOf } from '#queue';
 import { keys, type ObjectStore, putJsonIfAbsent } from '#storage';
-import { FLEET, OWNER, STORE } from '../connections.js';
+import { currentOwner } from '../authentication/owner.js';
+import { CONFIG, FLEET, STORE } from '../connections.js';
 import { ControlsService } from '../controls/controls.service.js';
 import { CorporaService } from '../corpora/corpora.service.js';
+import { HttpProblem } from '../problems/problem.js';
 import { LiveService } from '../records/live.service.js';
 import { mapLimited } from '../records/map-limited.js';
 import { RecordsService } from '../records/records.service.js';
 import { TeachersService } from '../teachers/teachers.service.js';
+import { lackOf, placementOf } from './placement.js';
 
 /** What a request would do, before anything is stored. */
 export interface SweepPlan {
@@ -36,6 +41,7 @@ export interface SweepPlan {
   corpusId: string;
   trials: PlannedTrial[];
   bundles: string[][];
+  placement: Placement;
   warnings: Warning[];
 }
 
@@ -47,6 +53,7 @@ export interface SubmitOptions {
 @Injectable()
 export class SweepSubmissionService {
   constructor(
+    @Inject(CONFIG) private readonly config: Config,
     @Inject(STORE) private readonly store: ObjectStore,
     @Inject(FLEET) private readonly fleet: RedisFleet,
     private readonly records: RecordsService,
@@ -56,37 +63,45 @@ export class SweepSubmissionService {
     private readonly live: LiveService,
   ) {}
 
-  async plan(request: SweepRequest): Promise<SweepPlan> {
+  /** `before` are bundles of the sweep as it was: what is in one stays in it, only what is new is packed anew. */
+  async plan(request: SweepRequest, before: string[][] = []): Promise<SweepPlan> {
     const teacher = await this.teachers.resolve(request.teacher);
     const corpus = await this.corpora.resolve(request.corpus ?? teacher.corpusId);
     const trials = planTrials(request, teacher, corpus);
+    const packed = new Set(before.flat());
+    const added = trials.filter(({ trialId }) => !packed.has(trialId));
+    const bundles = [...before, ...planBundles(added, request.trialsPerBundle)];
     return {
       request,
       teacherId: teacher.teacherId,
       corpusId: corpus.corpusId,
       trials,
-      bundles: planBundles(trials, request.trialsPerBundle),
+      bundles,
+      placement: placementOf(request, bundles, { trials, teacher, corpus }),
       warnings: warningsFor({ teacher, corpus, trials, evaluationSentences: request.evaluation.sentences }),
     };
   }
 
   /** Accepts the sweep, or finds the one the same idempotency key has made. Throws Conflict when that was another. */
   async submit(request: SweepRequest, { kind, idempotencyKey }: SubmitOptions): Promise<SweepRecord> {
-    const sweepId = idempotencyKey === undefined ? randomSweepId() : sweepIdFromKey(OWNER, idempotencyKey);
+    const owner = currentOwner();
+    const sweepId = idempotencyKey === undefined ? randomSweepId() : sweepIdFromKey(owner, idempotencyKey);
     const existing = await this.records.sweep(sweepId);
     if (existing !== undefined) return requireSame(existing, request, kind);
     const plan = await this.plan(request);
     await this.live.requireFleet();
+    await this.refuseTooMany(owner, plan.trials);
     const sweep: SweepRecord = {
       sweepId,
       name: request.name,
-      owner: OWNER,
+      owner,
       kind,
       request,
       teacherId: plan.teacherId,
       corpusId: plan.corpusId,
       trials: plan.trials.map(({ trialId, role }) => ({ trialId, role })),
       bundles: plan.bundles,
+      placement: plan.placement,
       warnings: plan.warnings,
       createdAt: new Date().toISOString(),
     };
@@ -112,12 +127,8 @@ export class SweepSubmissionService {
     if (state.isCancelled) throw new Conflict(`Sweep ${sweepId} was cancelled; retry it first, then extend it.`);
     if (state.isPaused) throw new Conflict(`Sweep ${sweepId} is paused; resume it first, then extend it.`);
     const request = extendRequest(sweep.request as SweepRequest, extension);
-    const plan = await this.plan({ ...request, teacher: sweep.teacherId, corpus: sweep.corpusId });
-    // What is in a bundle stays in it: only what is new is packed anew.
-    const before = new Set(sweep.bundles.flat());
-    const added = plan.trials.filter(({ trialId }) => !before.has(trialId));
-    const bundles = [...sweep.bundles, ...planBundles(added, request.trialsPerBundle)];
-    return { sweep, plan: { ...plan, request, bundles } };
+    const plan = await this.plan({ ...request, teacher: sweep.teacherId, corpus: sweep.corpusId }, sweep.bundles);
+    return { sweep, plan: { ...plan, request } };
   }
 
   /** Makes the next version of the sweep; asking for what it has already gives the sweep as it is. */
@@ -125,6 +136,11 @@ export class SweepSubmissionService {
     const { sweep, plan } = await this.planExtension(sweepId, extension);
     if (plan.bundles.length === sweep.bundles.length) return sweep;
     await this.live.requireFleet();
+    const before = new Set(sweep.bundles.flat());
+    await this.refuseTooMany(
+      sweep.owner,
+      plan.trials.filter(({ trialId }) => !before.has(trialId)),
+    );
     const version = (sweep.version ?? 1) + 1;
     const next: SweepRecord = {
       ...sweep,
@@ -133,10 +149,10 @@ export class SweepSubmissionService {
       request: plan.request,
       trials: plan.trials.map(({ trialId, role }) => ({ trialId, role })),
       bundles: plan.bundles,
+      placement: plan.placement,
       warnings: plan.warnings,
     };
     await this.storeTrials(plan.trials, next.versionedAt as string);
-    const before = new Set(sweep.bundles.flat());
     const added = next.trials.map(({ trialId }) => trialId).filter((trialId) => !before.has(trialId));
     const open = await this.controls.open(added, { andRetry: true });
     if (!(await putJsonIfAbsent(this.store, keys.sweep(sweepId, version), next)))
@@ -155,6 +171,31 @@ export class SweepSubmissionService {
   async countTrained(trials: PlannedTrial[]): Promise<number> {
     const results = await mapLimited(trials, ({ trialId }) => this.records.trialResult(trialId));
     return results.filter((result) => result?.status === 'completed').length;
+  }
+
+  /** What the workers there are lack for these bundles; nothing when Redis does not answer. */
+  async lack(placement: Placement): Promise<string[]> {
+    const workers = await this.live.workers();
+    return workers
+      ? lackOf(
+          placement,
+          placement.memoryBytes.map(() => true),
+          workers,
+        )
+      : [];
+  }
+
+  /** Before anything is stored. Throws HttpProblem when more of the owner's trials would wait than may. */
+  private async refuseTooMany(owner: string, trials: PlannedTrial[]): Promise<void> {
+    const { waiting: most } = shareOf(this.config.owners, owner);
+    if (most === undefined) return;
+    const waiting = await this.fleet.waitingTrials(owner);
+    const added = trials.length - (await this.countTrained(trials));
+    if (added === 0 || waiting + added <= most) return;
+    throw new HttpProblem(
+      429,
+      `${added} trials are more than may wait for ${owner}: ${waiting} of at most ${most} do already. Ask for fewer, or again when some have run.`,
+    );
   }
 
   private async storeTrials(trials: PlannedTrial[], createdAt: string): Promise<void> {

@@ -40,6 +40,8 @@ export interface SweepListItem {
 
 export interface SweepView extends SweepListItem {
   request: unknown;
+  /** What the workers of now lack for what still waits; absent: nothing. */
+  waitsFor?: string[];
   reportFiles: Omit<SettledRecord['reportFiles'][number], 'key'>[];
   trials: TrialView[];
 }
@@ -56,6 +58,8 @@ export interface SweepSubmission {
   /** Trials that had been trained before. */
   reused: number;
   warnings: Warning[];
+  /** What the workers of now lack for it; absent: nothing. */
+  waitsFor?: string[];
   links?: SweepLinks;
 }
 

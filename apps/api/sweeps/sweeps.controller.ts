@@ -64,7 +64,7 @@ export class SweepsController {
   @IdempotencyKey()
   @Answers(202, 'The sweep is stored and will be carried out', 'SweepSubmission')
   @Answers(200, 'The plan (dryRun)', 'SweepSubmission')
-  @Problems(400, 401, 404, 409, 413, 415, 503)
+  @Problems(400, 401, 404, 409, 413, 415, 429, 503)
   async submit(
     @JsonBody(new ParsePipe(parseSweepRequest)) request: SweepRequest,
     @Query() query: object,
@@ -84,7 +84,7 @@ export class SweepsController {
 
   private async accepted(sweep: SweepRecord, response: Response): Promise<SweepSubmission> {
     const { sweepId, version, name, warnings, bundles } = sweep;
-    const [{ status }, reused, trials] = await Promise.all([
+    const [{ status, waitsFor }, reused, trials] = await Promise.all([
       this.sweeps.get(sweepId),
       this.submissions.countReused(sweep),
       mapLimited(sweep.trials, async ({ trialId, role }) => {
@@ -95,11 +95,12 @@ export class SweepsController {
     ]);
     const links = this.sweeps.linksTo(sweepId);
     response.setHeader('Location', links.self);
-    const numbered = version === undefined ? {} : { version };
-    return { sweepId, ...numbered, name, status, trials, bundles: bundles.length, reused, warnings, links };
+    const more = { ...(version === undefined ? {} : { version }), ...(waitsFor ? { waitsFor } : {}) };
+    return { sweepId, ...more, name, status, trials, bundles: bundles.length, reused, warnings, links };
   }
 
-  private async planned({ request, trials, bundles, warnings }: SweepPlan): Promise<SweepSubmission> {
+  private async planned({ request, trials, bundles, placement, warnings }: SweepPlan): Promise<SweepSubmission> {
+    const waitsFor = await this.submissions.lack(placement);
     return {
       name: request.name,
       status: 'planned',
@@ -107,6 +108,7 @@ export class SweepsController {
       bundles: bundles.length,
       reused: await this.submissions.countTrained(trials),
       warnings,
+      ...(waitsFor.length > 0 ? { waitsFor } : {}),
     };
   }
 
@@ -206,7 +208,7 @@ export class SweepsController {
   @PathId('sweepId', 'From the answer to POST /v1/sweeps')
   @Answers(202, 'The sweep in its new version', 'SweepSubmission')
   @Answers(200, 'The plan (dryRun)', 'SweepSubmission')
-  @Problems(400, 401, 404, 409, 413, 415, 503)
+  @Problems(400, 401, 404, 409, 413, 415, 429, 503)
   async extend(
     @Param('sweepId') sweepId: string,
     @JsonBody(new ParsePipe(parseExtension)) extension: Extension,

@@ -4,11 +4,13 @@ import type { Config } from '#config';
 import { NotFound, type SettledRecord, type SweepRecord, type SweepStatus } from '#experiment';
 import { keys, type SweepState as RecordedState } from '#storage';
 import { CONFIG } from '../connections.js';
+import { LiveService } from '../records/live.service.js';
 import { mapLimited } from '../records/map-limited.js';
 import { type Page, RecordsService } from '../records/records.service.js';
 import type { PageRequest } from '../requests/query.js';
 import type { TrialView } from '../trials/trial-view.js';
 import { TrialsService } from '../trials/trials.service.js';
+import { lackOf } from './placement.js';
 import type { SweepLinks, SweepListItem, SweepView, TrialCounts } from './sweep-view.js';
 
 @Injectable()
@@ -17,6 +19,7 @@ export class SweepsService {
     @Inject(CONFIG) private readonly config: Config,
     private readonly records: RecordsService,
     private readonly trials: TrialsService,
+    private readonly live: LiveService,
   ) {}
 
   async get(sweepId: string): Promise<SweepView> {
@@ -26,9 +29,11 @@ export class SweepsService {
       this.trials.views(sweep.trials),
     ]);
     const reportFiles = settled?.reportFiles ?? [];
+    const waitsFor = settled || state.isCancelled || state.isPaused ? [] : await this.lackOf(sweep, trials);
     return {
       ...this.listItem(sweep, { settled, state, trials }),
       request: sweep.request,
+      ...(waitsFor.length > 0 ? { waitsFor } : {}),
       reportFiles: reportFiles.map(({ name, size, sha256, contentType }) => ({ name, size, sha256, contentType })),
       trials,
     };
@@ -48,6 +53,15 @@ export class SweepsService {
   linksTo(sweepId: string): SweepLinks {
     const self = `${this.config.publicUrl}/v1/sweeps/${sweepId}`;
     return { self, report: `${self}/report`, events: `${self}/events` };
+  }
+
+  /** What the workers of now lack for those of its bundles of which nothing runs. */
+  private async lackOf({ placement, bundles }: SweepRecord, trials: TrialView[]): Promise<string[]> {
+    const queued = new Set(trials.filter(({ status }) => status === 'queued').map(({ trialId }) => trialId));
+    if (!placement || queued.size === 0) return [];
+    const waiting = bundles.map((bundle) => bundle.some((trialId) => queued.has(trialId)));
+    const workers = await this.live.workers();
+    return workers ? lackOf(placement, waiting, workers) : [];
   }
 
   private async existing(sweepId: string): Promise<{ sweep: SweepRecord; state: RecordedState }> {

@@ -1,0 +1,53 @@
+// What training a bundle will take of memory, from the request alone: so that it goes to a worker that holds it. The same
+// arithmetic as the trainer's own prediction for TensorFlow (libs/distillation/memory.ts, which may know no requests, and is held
+// against this by test/integration/bundle-memory.spec.ts).
+import { countParameters, studentArchitecture } from './parameters.js';
+import type { Architecture, CorpusRecord, Hyperparameters, TeacherRecord } from './records.js';
+
+const PROCESS_BYTES = 350e6;
+/** Tensors as wide as the model that a layer leaves for the backward pass, a row each; and one as wide as its inner layer. */
+const ENCODER_TENSORS = 8;
+const DECODER_TENSORS = 14;
+const CHANNEL_FLOATS = 3 * 256 + 6 * 16;
+const RECEIVER_FLOATS = 4 * 512;
+
+/** Bytes at the peak of training so many students together. */
+export function bundleMemoryBytes(
+  hyperparameters: Hyperparameters,
+  students: number,
+  teacher: Pick<TeacherRecord, 'architecture'>,
+  corpus: Pick<CorpusRecord, 'maxTokens'>,
+): number {
+  const student = studentArchitecture(teacher.architecture, hyperparameters);
+  const words = student.vocabularySize;
+  const rows = hyperparameters.batchSize * corpus.maxTokens;
+  const keepsTransmitter = hyperparameters.distillPart === 'decoder' && hyperparameters.freezeKeptSide;
+  const trained = students * trainedParameters(student, hyperparameters);
+  const taught = countParameters(teacher.architecture).total;
+  const onTape = students * rows * ((keepsTransmitter ? 0 : transmitterFloats(student)) + receiverFloats(student));
+  const ofTeacher = rows * (transmitterFloats(teacher.architecture) + receiverFloats(teacher.architecture));
+  const chunk = Math.max(32, Math.min(1024, Math.floor(60e6 / (students * words) / 32) * 32));
+  const parameters = 4 * (4 * trained + taught);
+  const loss = 4 * Math.min(rows, chunk) * words * (2 * students + 2);
+  const checkpoint = 4 * 3 * trained;
+  return Math.round(PROCESS_BYTES + parameters + 4 * Math.max(onTape, ofTeacher) + loss + checkpoint);
+}
+
+/** Parameters that learn: all, or those of the one side. */
+function trainedParameters(student: Architecture, { distillPart, freezeKeptSide }: Hyperparameters): number {
+  const { total } = countParameters(student);
+  if (distillPart === 'full' || !freezeKeptSide) return total;
+  const { vocabularySize: V, dModel: d } = student;
+  const core = countParameters({ ...student, vocabularySize: 0, decoderLayers: 0 }).core;
+  const channelDecoder = 16 * d + d + (512 * d + 512) + (512 * d + d) + 2 * d;
+  const transmitter = V * d + core - channelDecoder;
+  return distillPart === 'encoder' ? transmitter : total - transmitter;
+}
+
+function transmitterFloats({ encoderLayers, dModel, dff }: Architecture): number {
+  return 4 * dModel + encoderLayers * (ENCODER_TENSORS * dModel + dff) + CHANNEL_FLOATS;
+}
+
+function receiverFloats({ decoderLayers, dModel, dff }: Architecture): number {
+  return 12 * dModel + decoderLayers * (DECODER_TENSORS * dModel + dff) + RECEIVER_FLOATS;
+}
