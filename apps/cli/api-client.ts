@@ -54,6 +54,8 @@ export interface SweepView {
   warnings: Warning[];
   createdAt: string;
   settledAt?: string;
+  /** What the workers of now lack for it. */
+  waitsFor?: string[];
   trials: TrialView[];
 }
 
@@ -65,6 +67,7 @@ export interface AcceptedSweep {
   bundles: number;
   reused: number;
   warnings: Warning[];
+  waitsFor?: string[];
 }
 
 export interface AcceptedDistillation {
@@ -72,6 +75,7 @@ export interface AcceptedDistillation {
   sweepId: string;
   status: TrialStatus;
   warnings: Warning[];
+  waitsFor?: string[];
 }
 
 export interface PreparationView {

@@ -5,9 +5,7 @@ import { openClient } from './connection.js';
 import type { Context } from './context.js';
 import { checked, extensionBody, type Flags, inFlags } from './request-flags.js';
 import { sayPlan } from './sweep.js';
-import { plainTable } from './sweep-table.js';
 import { EXIT_WRONG_REQUEST, Trouble } from './trouble.js';
-import { shownRate } from './wording.js';
 
 export type Action = 'cancel' | 'pause' | 'resume' | 'retry';
 
@@ -58,26 +56,6 @@ export async function extend(context: Context, id: string, flags: Flags & { dryR
       texts.extended({ id, version: accepted.version ?? 1, trials: accepted.trials.length, reused: accepted.reused }),
     );
   for (const warning of accepted.warnings) terminal.say(terminal.colour('yellow', texts.warning(warning.message)));
-}
-
-export async function listWorkers(context: Context): Promise<void> {
-  const workers = await openClient(context).workers();
-  const { terminal, texts } = context;
-  if (context.json) {
-    terminal.print(JSON.stringify(workers, null, 2));
-    return;
-  }
-  const { columnWorker, columnState, columnHost, columnTrials, columnRate } = texts;
-  const table = plainTable([columnWorker, columnState, columnHost, columnTrials, columnRate]);
-  for (const { workerId, state, host, trialIds, tokensPerSecond } of workers)
-    table.push([workerId, texts.workerState(state), host, String(trialIds.length), shownRate(tokensPerSecond)]);
-  terminal.print(table.toString());
-}
-
-export async function drainWorker(context: Context, workerId: string): Promise<void> {
-  const worker = await openClient(context).drain(workerId);
-  if (context.json) context.terminal.print(JSON.stringify(worker, null, 2));
-  else context.terminal.say(context.texts.draining(workerId));
 }
 
 interface Repairs {

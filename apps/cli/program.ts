@@ -3,19 +3,26 @@ import { Command, CommanderError, Option } from 'commander';
 import { BUILTIN_CORPORA, BUILTIN_TEACHERS } from '#experiment';
 import { openClient } from './connection.js';
 import type { Context } from './context.js';
-import { type Action, control, drainWorker, extend, listWorkers, repair } from './controls.js';
+import { type Action, control, extend, repair } from './controls.js';
 import { addCorpus, showCorpus } from './corpus-add.js';
 import { demo } from './demo.js';
 import { hybrid, listHybrids } from './hybrid.js';
 import { pull } from './pull.js';
 import { listCorpora, listTeachers, makeBuiltinCorpus, report, status, trainTeacher } from './queries.js';
-import { addExtensionFlags, addHyperparameterFlags, addSweepFlags, addTeacherTrainingFlags } from './request-flags.js';
+import {
+  addExtensionFlags,
+  addHyperparameterFlags,
+  addPlacementFlags,
+  addSweepFlags,
+  addTeacherTrainingFlags,
+} from './request-flags.js';
 import { distill, sweep, watchSweep } from './sweep.js';
 import { EXPORT_FORMATS, exportModel } from './teacher-export.js';
 import { importTeacher } from './teacher-import.js';
 import type { Texts } from './texts.js';
 import { up } from './up.js';
 import { verify } from './verify.js';
+import { drainWorker, listWorkers, runWorker } from './workers.js';
 
 export interface GlobalFlags {
   server?: string;
@@ -71,6 +78,11 @@ function addFleetCommands(program: Command, texts: Texts, contextFor: ContextFor
     .option('--port <n>', texts.helpPort)
     .option('--state <folder>', texts.helpState)
     .action((flags) => up(contextFor(flags), flags));
+  add(program, 'worker', texts.helpWorker)
+    .option('--pool <name>', texts.helpWorkerPool)
+    .option('--labels <label,…>', texts.helpWorkerLabels)
+    .option('--name <name>', texts.helpWorkerName)
+    .action((flags) => runWorker(contextFor(flags), flags));
   add(program, 'demo', texts.helpDemo)
     .option('--keep', texts.helpKeep)
     .option('--state <folder>', texts.helpState)
@@ -98,6 +110,7 @@ function addTrainingCommands(program: Command, texts: Texts, contextFor: Context
     .option('--wait', texts.helpWait)
     .option('--no-wait', texts.helpNoWait);
   addHyperparameterFlags(distillCommand, texts, false);
+  addPlacementFlags(distillCommand, texts);
   distillCommand.action((flags) => distill(contextFor(flags), flags));
 
   const hybridCommand = add(program, 'hybrid', texts.helpHybrid)
@@ -213,15 +226,14 @@ function addControlCommands(program: Command, texts: Texts, contextFor: ContextF
     .option('--dry-run', texts.helpRepairDryRun)
     .action((flags) => repair(contextFor(flags), flags));
 
-  const workers = program
-    .command('workers')
-    .description(texts.helpWorkersCommand)
-    .exitOverride()
-    .helpOption('-h, --help', texts.helpHelp);
-  add(workers, 'list', texts.helpWorkersList).action((flags) => listWorkers(contextFor(flags)));
+  const workers = add(program, 'workers', texts.helpWorkersCommand).action((flags) => listWorkers(contextFor(flags)));
+  // The parent's flags (--json, --server) are known to both; commander gives those typed after 'list' to either.
+  add(workers, 'list', texts.helpWorkersList).action((_flags, command) =>
+    listWorkers(contextFor(command.optsWithGlobals())),
+  );
   add(workers, 'drain', texts.helpDrain)
     .argument('<worker>', texts.helpWorkerId)
-    .action((id, flags) => drainWorker(contextFor(flags), id));
+    .action((id, _flags, command) => drainWorker(contextFor(command.optsWithGlobals()), id));
 }
 
 /** These open the object store themselves; its client is loaded only for them. */

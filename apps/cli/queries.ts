@@ -94,6 +94,7 @@ function showSweep(context: Context, sweep: SweepView): void {
   for (const trial of sweep.trials) {
     if (trial.failure) terminal.print(texts.trialFailed(trialLabel(trial, names, texts), trial.failure.reason));
   }
+  for (const sentence of sweep.waitsFor ?? []) terminal.say(terminal.colour('yellow', texts.waitsFor(sentence)));
   if (isSettled(sweep)) terminal.say(texts.reportHint(sweep.sweepId, context.command));
 }
 

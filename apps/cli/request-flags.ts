@@ -9,6 +9,7 @@ import {
   flagOf,
   HYPERPARAMETER_FIELDS,
   InvalidRequest,
+  PLACEMENT_FIELDS,
   SWEEP_FIELDS,
   TEACHER_TRAINING_FIELDS,
 } from '#experiment';
@@ -26,12 +27,18 @@ const SWEEP_FLAG_FIELDS: Fields = {
   baseline: SWEEP_FIELDS.baseline,
   reference: SWEEP_FIELDS.reference,
   trialsPerBundle: SWEEP_FIELDS.trialsPerBundle,
+  ...PLACEMENT_FIELDS,
 };
 
 /** The hyper-parameters; `varying` allows lists with commas. */
 export function addHyperparameterFlags(command: Command, texts: Texts, varying: boolean): void {
   addFlags(command, HYPERPARAMETER_FIELDS, texts, varying);
   addFlags(command, EVALUATION_FIELDS, texts, false);
+}
+
+/** Where and when it runs. */
+export function addPlacementFlags(command: Command, texts: Texts): void {
+  addFlags(command, PLACEMENT_FIELDS, texts, false);
 }
 
 export function addSweepFlags(command: Command, texts: Texts): void {
@@ -78,6 +85,7 @@ function placeholderOf(field: Field, varying: boolean): string {
     range: 'low:high',
     numbers: 'x,x,…',
     seeds: 'n|s,s,…',
+    labels: 'label,…',
   };
   const placeholder = one[field.kind as keyof typeof one] ?? field.kind;
   return varying && field.kind !== 'choice' ? `${placeholder},…` : placeholder;
@@ -98,6 +106,8 @@ function valueOfFlag(field: Field, text: unknown): unknown {
       return /^[^:]+:[^:]+$/.test(text) ? text.split(':').map(numberOr) : text;
     case 'numbers':
       return text.split(',').map(numberOr);
+    case 'labels':
+      return text.split(',').map((label) => label.trim());
     case 'seeds':
       return text.includes(',') ? text.split(',').map(numberOr) : numberOr(text);
     default:
@@ -148,7 +158,8 @@ export function extensionBody(flags: Flags): Body {
 /** One distillation's body. */
 export function distillationBody(flags: Flags): Body {
   const body: Body = {};
-  for (const [name, field, typed] of given(HYPERPARAMETER_FIELDS, flags)) body[name] = valueOfFlag(field, typed);
+  for (const [name, field, typed] of given({ ...HYPERPARAMETER_FIELDS, ...PLACEMENT_FIELDS }, flags))
+    body[name] = valueOfFlag(field, typed);
   setOrDrop(body, 'evaluation', evaluationOf(flags, undefined), undefined);
   return body;
 }

@@ -71,6 +71,7 @@ export async function sweep(context: Context, file: string | undefined, flags: S
     }),
   );
   for (const warning of accepted.warnings) terminal.say(terminal.colour('yellow', texts.warning(warning.message)));
+  for (const sentence of accepted.waitsFor ?? []) terminal.say(terminal.colour('yellow', texts.waitsFor(sentence)));
   if (flags.wait === false) {
     if (context.json) terminal.print(JSON.stringify(accepted, null, 2));
     else terminal.say(texts.notWaiting(accepted.sweepId, context.command));
@@ -119,6 +120,7 @@ export async function distill(context: Context, flags: DistillFlags): Promise<vo
   );
   terminal.say(texts.distillationAccepted(accepted.trialId));
   for (const warning of accepted.warnings) terminal.say(terminal.colour('yellow', texts.warning(warning.message)));
+  for (const sentence of accepted.waitsFor ?? []) terminal.say(terminal.colour('yellow', texts.waitsFor(sentence)));
   if (flags.wait === false) {
     if (context.json) terminal.print(JSON.stringify(accepted, null, 2));
     else terminal.say(texts.notWaiting(accepted.sweepId, context.command));
@@ -206,6 +208,7 @@ export function sayPlan(context: Context, plan: AcceptedSweep): void {
   terminal.print(table.toString());
   terminal.say(texts.planned(plan.trials.length, plan.bundles, plan.reused));
   for (const warning of plan.warnings) terminal.say(terminal.colour('yellow', texts.warning(warning.message)));
+  for (const sentence of plan.waitsFor ?? []) terminal.say(terminal.colour('yellow', texts.waitsFor(sentence)));
 }
 
 /** --output-path takes all files, --hybrid-output the hybrid alone, both under the names users know. */

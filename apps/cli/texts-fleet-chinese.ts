@@ -16,6 +16,19 @@ export const fleetChinese: typeof fleetEnglish = {
   draining: (id) => `工作进程 ${id} 将交还任务并退出`,
   workerDrained: (name) => `${name} 已按要求退出，不再启动`,
 
+  workerEnded: (how) => `工作进程以 ${how} 退出`,
+  columnPool: '池',
+  columnLabels: '标签',
+  columnDevice: '设备',
+  columnMemory: '内存',
+  columnHeartbeat: '最近心跳',
+  waitsFor: (sentence) => `等待：${sentence}`,
+
+  helpWorker: '在此终端运行一个工作进程（设置取自环境变量）',
+  helpWorkerPool: '只接受分配给此池的任务（默认：SEMDISTILL_WORKER_POOL）',
+  helpWorkerLabels: '扫描可以要求的标签（默认：SEMDISTILL_WORKER_LABELS）',
+  helpWorkerName: '列表中的名称（默认：SEMDISTILL_WORKER_NAME，否则为主机名）',
+
   mended: '已修复：',
   wouldMend: '发现：',
   notMended: '未修复：',
@@ -29,7 +42,7 @@ export const fleetChinese: typeof fleetEnglish = {
   helpRetry: '重新训练失败或已取消的试验（一个，或扫描中的全部）',
   helpExtend: '为扫描增加种子（--seeds 2 即再加两个）或取值（--temperature 12,16）',
   helpControlId: '扫描或试验的标识',
-  helpWorkersCommand: '工作进程',
+  helpWorkersCommand: '工作进程：设备与当前任务',
   helpWorkersList: '列出工作进程',
   helpDrain: '让工作进程交还任务并退出',
   helpWorkerId: '工作进程的标识',

@@ -13,6 +13,19 @@ export const fleetEnglish = {
   draining: (id: string) => `worker ${id} gives its job back and ends`,
   workerDrained: (name: string) => `${name} was drained and has ended; it is not started again`,
 
+  workerEnded: (how: string) => `the worker ended with ${how}`,
+  columnPool: 'pool',
+  columnLabels: 'labels',
+  columnDevice: 'device',
+  columnMemory: 'memory',
+  columnHeartbeat: 'heard of',
+  waitsFor: (sentence: string) => `waits: ${sentence}`,
+
+  helpWorker: 'run a worker in this terminal, with the settings of the environment',
+  helpWorkerPool: 'take only what is meant for this pool (default: SEMDISTILL_WORKER_POOL)',
+  helpWorkerLabels: 'what it has that a sweep may require (default: SEMDISTILL_WORKER_LABELS)',
+  helpWorkerName: 'its name in lists (default: SEMDISTILL_WORKER_NAME, else the host)',
+
   mended: 'mended:',
   wouldMend: 'found:',
   notMended: 'not mended:',
@@ -27,7 +40,7 @@ export const fleetEnglish = {
   helpRetry: 'train failed and cancelled trials once more, of a sweep or one',
   helpExtend: 'add seeds (--seeds 2 for two more) or values (--temperature 12,16) to a sweep',
   helpControlId: 'id of a sweep or a trial',
-  helpWorkersCommand: 'workers of the fleet',
+  helpWorkersCommand: 'workers of the fleet, what they are and what they do',
   helpWorkersList: 'list workers',
   helpDrain: 'let a worker give its job back and end',
   helpWorkerId: 'id of the worker',

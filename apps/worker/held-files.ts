@@ -3,7 +3,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fetchedFolder } from './file-cache.js';
 
-/** The last used of each kind; a cache may hold hundreds. */
+/** The last fetched of each kind; a cache may hold hundreds. */
 const MOST = 32;
 
 export class HeldFiles {

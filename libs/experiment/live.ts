@@ -30,7 +30,7 @@ export interface LiveWorker {
   labels?: string[];
   /** What a training may hold here. */
   memoryBytes?: number;
-  /** Teachers and corpora in its cache, the last used first. */
+  /** Ids of the teachers and corpora in its cache. */
   holds?: string[];
   state: 'idle' | 'training' | 'draining';
   trialIds: string[];

@@ -47,7 +47,8 @@ export interface ApiServer {
   close(): Promise<void>;
 }
 
-export async function startTestApi(): Promise<ApiServer> {
+/** `settings` are variables over the usual ones. */
+export async function startTestApi(settings: Record<string, string> = {}): Promise<ApiServer> {
   const folder = await mkdtemp(join(tmpdir(), 'semdistill-api-'));
   const redis = await startRedis();
   const config = readConfig({
@@ -55,6 +56,7 @@ export async function startTestApi(): Promise<ApiServer> {
     SEMDISTILL_STORE: join(folder, 'store'),
     SEMDISTILL_PORT: '0',
     SEMDISTILL_API_KEY: API_KEY,
+    ...settings,
   });
   const log: LogLine[] = [];
   const running = await startApi(config, (line) => log.push(line));

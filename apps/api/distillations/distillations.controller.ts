@@ -32,12 +32,15 @@ export class DistillationsController {
     @Headers('idempotency-key') idempotencyKey: string | undefined,
   ): Promise<DistillationSubmission> {
     refuseQuery(query);
-    const { sweepId, trials, warnings } = await this.submissions.submit(sweepOfDistillation(request), {
+    const { sweepId, trials, warnings, placement } = await this.submissions.submit(sweepOfDistillation(request), {
       kind: 'distillation',
       idempotencyKey: parseIdempotencyKey(idempotencyKey),
     });
     const [trial] = await this.trials.views(trials);
     if (trial === undefined) throw new Error(`distillation ${sweepId} has no trial`);
-    return { trialId: trial.trialId, sweepId, status: trial.status, warnings };
+    const isWaiting = trial.status === 'queued' && placement !== undefined;
+    const waitsFor = isWaiting ? await this.submissions.lack(placement) : [];
+    const { trialId, status } = trial;
+    return { trialId, sweepId, status, warnings, ...(waitsFor.length > 0 ? { waitsFor } : {}) };
   }
 }

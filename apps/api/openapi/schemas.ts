@@ -188,7 +188,13 @@ const ANSWER_SCHEMAS = {
     found: count,
     faults: listOf(exactly({ kind: text, subject: text, message: text, mended: flag })),
   }),
-  DistillationSubmission: exactly({ trialId: id, sweepId: id, status: choice(...TRIAL_STATUSES), warnings }),
+  DistillationSubmission: exactly({
+    trialId: id,
+    sweepId: id,
+    status: choice(...TRIAL_STATUSES),
+    warnings,
+    'waitsFor?': waitsFor,
+  }),
   Report: {
     type: 'object',
     description: 'What the temperatures did, with intervals; see the documentation of reports.',

@@ -68,4 +68,6 @@ export interface DistillationSubmission {
   sweepId: string;
   status: TrialStatus;
   warnings: Warning[];
+  /** What the workers of now lack for it; absent: nothing. */
+  waitsFor?: string[];
 }

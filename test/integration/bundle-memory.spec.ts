@@ -1,0 +1,33 @@
+// The estimate that a bundle's job carries is the trainer's own prediction, for every kind of student.
+import { expect, test } from 'vitest';
+import { predictMemory } from '#distillation';
+import { bundleMemoryBytes, completeHyperparameters, HyperparametersRequest, studentArchitecture } from '#experiment';
+
+const teacher = { vocabularySize: 22_234, dModel: 128, dff: 512, heads: 8, encoderLayers: 4, decoderLayers: 4 };
+const KINDS = [
+  {},
+  { distillPart: 'decoder' },
+  { distillPart: 'encoder' },
+  { distillPart: 'decoder', freezeKeptSide: false },
+  { studentLayers: 2, studentDModel: 64, studentDff: 256, init: 'random', freezeKeptSide: false },
+  { batchSize: 1024 },
+] as const;
+
+test.each(KINDS.flatMap((kind) => [1, 8, 64].map((students) => ({ kind, students }))))(
+  '$students of $kind',
+  ({ kind, students }) => {
+    const hyperparameters = completeHyperparameters(Object.assign(new HyperparametersRequest(), kind));
+    const tokens = 31;
+    const { total } = predictMemory({
+      kind: { part: hyperparameters.distillPart, freezeKeptSide: hyperparameters.freezeKeptSide },
+      student: studentArchitecture(teacher, hyperparameters),
+      teacher,
+      students,
+      batchSize: hyperparameters.batchSize,
+      tokens,
+      fusedLayers: true,
+    });
+    const estimate = bundleMemoryBytes(hyperparameters, students, { architecture: teacher }, { maxTokens: tokens });
+    expect(estimate / total).toBeCloseTo(1, 2);
+  },
+);
