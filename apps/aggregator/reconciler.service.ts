@@ -1,5 +1,6 @@
 // Brings the fleet in line with the record: settles sweeps whose trials have ended, puts back jobs that Redis has lost.
 // It needs no event and no memory; both only make it quick.
+import { setTimeout as delay } from 'node:timers/promises';
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import type { PreparationRecord, SweepRecord } from '#experiment';
 import { bundleJobs, type FleetJob, FleetUnavailable, type RedisFleet } from '#queue';
@@ -8,6 +9,9 @@ import { getJson, keys, listFolders, type ObjectStore, type SweepState, sweepSta
 import { FLEET, STORE } from './connections.js';
 import { OpenSweep } from './open-sweep.js';
 import { settleSweep } from './settle-sweep.js';
+
+/** How long workers are given to report to a Redis that was wiped. */
+const NEW_REDIS_MS = 2_000;
 
 @Injectable()
 export class ReconcilerService {
@@ -22,6 +26,10 @@ export class ReconcilerService {
 
   /** One look at the whole record. One sweep's trouble is said and keeps no other from being settled. */
   async reconcile(): Promise<void> {
+    // Workers show within a second what they are at: until then all their jobs would seem lost.
+    await this.quietly(async () => {
+      if (await this.fleet.isNew()) await delay(NEW_REDIS_MS);
+    });
     for await (const { id, sizes } of listFolders(this.store, keys.sweeps())) {
       const state = sweepStateOf(new Set(sizes.keys()));
       if (state.isSettled) this.open.delete(id);
