@@ -7,7 +7,7 @@ import { type FileHandle, link, lstat, open, readdir, rename, rm, stat, unlink }
 import { dirname, join, resolve } from 'node:path';
 import { pipeline, type Readable } from 'node:stream';
 import type { DirectorySettings } from '#config';
-import { assertIntact, assertStated, bodyStream, consumeFacts, factsOf, saveVerified, verifier } from './body.js';
+import { assertIntact, assertStated, bodyChunks, consumeFacts, factsOf, saveVerified, verifier } from './body.js';
 import {
   absent,
   DirectoryFacts,
@@ -231,9 +231,8 @@ class DirectoryStore implements ObjectStore {
     try {
       const hash = createHash('sha256');
       let size = 0;
-      for await (const chunk of bodyStream(body)) {
+      for await (const bytes of bodyChunks(body)) {
         signal?.throwIfAborted();
-        const bytes = chunk as Buffer;
         hash.update(bytes);
         size += bytes.byteLength;
         await file.writeFile(bytes);

@@ -199,7 +199,7 @@ export function describeStoreContract(name: string, prepare: () => Promise<S3Set
       expect((await readdir(folder)).filter((name) => name.endsWith('.part'))).toEqual([]);
     });
 
-    it('takes and gives 300 MiB with less than 60 MiB of memory for it', async () => {
+    it('takes and gives 300 MiB in a process that has less than 100 MB of memory in all', async () => {
       const path = join(folder, 'huge');
       const file = await open(path, 'w');
       const hash = createHash('sha256');
@@ -209,14 +209,15 @@ export function describeStoreContract(name: string, prepare: () => Promise<S3Set
         await file.writeFile(bytes);
       }
       await file.close();
-      const peakMib = async (key: string, body: string) =>
+      const peakMegabytes = async (key: string, body: string) =>
         Number((await run(process.execPath, [STEP, JSON.stringify(settings), 'roundTrip', key, body])).stdout);
       const small = join(folder, 'small');
       await writeFile(small, 'small');
-      // Node.js with the S3 client takes its 75 MiB whatever is moved.
-      const [least, most] = [await peakMib('large/small', small), await peakMib('large/huge', path)];
+      // Node.js with the S3 client takes 80 MB whatever is moved (40 MB of them without a program).
+      const [least, most] = [await peakMegabytes('large/small', small), await peakMegabytes('large/huge', path)];
       expect(least).toBeGreaterThan(20);
-      expect(most - least).toBeLessThan(60);
+      expect(most - least).toBeLessThan(25);
+      expect(most).toBeLessThan(100);
       const sha256 = hash.digest('hex');
       expect(await store.head('large/huge')).toMatchObject({ size: 300 * MIB, sha256 });
       const back = createHash('sha256');
