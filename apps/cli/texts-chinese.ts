@@ -49,7 +49,7 @@ const FIELDS_ZH: Record<string, string> = {
   minCount: '出现次数更少的词视为未知词（1）',
   topWords: '只保留完全由这么多最常见词组成的句子',
 };
-const KIND_ZH: Record<Kind, string> = { corpus: '语料', teacher: '教师', hybrid: '混合模型' };
+const KIND_ZH: Record<Kind, string> = { corpus: '语料', teacher: '教师', hybrid: '混合模型', verification: '复核' };
 
 export const chinese: Texts = {
   ...storeChinese,

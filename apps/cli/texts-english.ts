@@ -1,7 +1,7 @@
 // The words of the command line in English; their keys and parameters are the pattern of every other language.
 import { storeEnglish } from './texts-store-english.js';
 
-export type Kind = 'corpus' | 'teacher' | 'hybrid';
+export type Kind = 'corpus' | 'teacher' | 'hybrid' | 'verification';
 
 export const english = {
   ...storeEnglish,
