@@ -7,7 +7,14 @@ export const storeChinese: typeof storeEnglish = {
   noSuchSweep: (id) => `此存储中没有扫描 ${id}`,
   columnReason: '原因',
 
-  gcReason: (reason) => ({ checkpoint: '中间检查点', orphan: '未被采用的重复尝试' })[reason],
+  gcReason: (reason) =>
+    ({
+      checkpoint: '中间检查点',
+      orphan: '未被采用的重复尝试',
+      bundle: '已结束扫描的训练检查点',
+      upload: '已使用过的上传文件',
+      unfinished: '未完成的写入',
+    })[reason],
   gcWouldDelete: (count, size) =>
     count === 0 ? '没有可删除的对象' : `可删除 ${count} 个对象，${size}；加 --delete 才会删除`,
   gcDeleted: (count, size) => `已删除 ${count} 个对象，${size}`,
@@ -45,7 +52,7 @@ export const storeChinese: typeof storeEnglish = {
       : `超过 ${tolerance} 的差别不能用数值环境不同来解释（现在 ${now}；记录时 ${before}）`),
 
   helpStore: '对象存储：文件夹、s3（S3_* 变量）或 s3:NAME（NAME_S3_* 变量）（默认：SEMDISTILL_STORE）',
-  helpGc: '显示保留策略允许删除的内容：中间检查点、重复尝试留下的文件',
+  helpGc: '显示保留策略允许删除的内容：中间检查点和工作留下的残余',
   helpGcDays: '试验结束多少天后可删除中间检查点',
   helpGcDelete: '真正删除；不加则什么也不改',
   helpKeepSweep: '标记一个扫描，使 gc 不动它',

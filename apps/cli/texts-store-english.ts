@@ -17,8 +17,14 @@ export const storeEnglish = {
   noSuchSweep: (id: string) => `this store has no sweep ${id}`,
   columnReason: 'why',
 
-  gcReason: (reason: 'checkpoint' | 'orphan') =>
-    ({ checkpoint: 'intermediate checkpoint', orphan: 'of an attempt that came second' })[reason],
+  gcReason: (reason: 'checkpoint' | 'orphan' | 'bundle' | 'upload' | 'unfinished') =>
+    ({
+      checkpoint: 'intermediate checkpoint',
+      orphan: 'of an attempt that came second',
+      bundle: 'training checkpoint of sweeps that are over',
+      upload: 'uploaded file that has been used',
+      unfinished: 'write that was never finished',
+    })[reason],
   gcWouldDelete: (count: number, size: string) =>
     count === 0 ? 'nothing to remove' : `${count} objects, ${size}, would be removed; --delete removes them`,
   gcDeleted: (count: number, size: string) => `${count} objects, ${size}, removed`,
@@ -59,7 +65,7 @@ export const storeEnglish = {
       : `more than ${tolerance} is not explained by other numerics (now ${now}; recorded by ${before})`),
 
   helpStore: 'object store: a folder, s3 (S3_* variables) or s3:NAME (NAME_S3_*) (default: SEMDISTILL_STORE)',
-  helpGc: 'show what the retention policy lets go: intermediate checkpoints, leftovers of second attempts',
+  helpGc: 'show what the retention policy lets go: intermediate checkpoints, and what work has left behind',
   helpGcDays: 'days after which intermediate checkpoints of finished trials may go',
   helpGcDelete: 'remove it; without this nothing is changed',
   helpKeepSweep: 'mark a sweep that gc leaves alone',

@@ -26,6 +26,7 @@ export const keys = {
   hybridFile: (hybridId: string, file: string) => `hybrids/${safe(hybridId)}/${safe(file)}`,
 
   upload: (sha256: string) => `uploads/${safe(sha256)}`,
+  uploads: () => 'uploads/',
 
   preparation: (preparationId: string) => `preparations/${safe(preparationId)}/preparation.json`,
   preparationResult: (preparationId: string) => `preparations/${safe(preparationId)}/result.json`,
@@ -46,6 +47,7 @@ export const keys = {
   bundleCheckpointFile: (bundleId: string, fence: string, name: string) =>
     `bundles/${safe(bundleId)}/attempts/${safe(fence)}/${safe(name)}`,
   bundle: (bundleId: string) => `bundles/${safe(bundleId)}/`,
+  bundles: () => 'bundles/',
 
   sweep: (sweepId: string) => `sweeps/${safe(sweepId)}/sweep.json`,
   sweepCancelled: (sweepId: string) => `sweeps/${safe(sweepId)}/cancelled.json`,

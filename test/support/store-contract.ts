@@ -22,11 +22,13 @@ import {
   putJson,
   putJsonIfAbsent,
 } from '#storage';
+import { minioClient } from './fault-proxy.js';
 
 const WRITER = fileURLToPath(new URL('./store-writer.mjs', import.meta.url));
 const STEP = fileURLToPath(new URL('./store-step.mjs', import.meta.url));
 const run = promisify(execFile);
 const MIB = 1024 ** 2;
+const DAY_MS = 24 * 3600 * 1000;
 /** More than two parts of a multipart upload, the last one short. */
 const LARGE = 40 * MIB + 12_345;
 
@@ -227,6 +229,25 @@ export function describeStoreContract(name: string, prepare: () => Promise<S3Set
       await store.delete('large/huge');
     });
 
+    it('finds what a killed writer left, shows nothing of it, and takes it away when told', async () => {
+      await leaveUnfinished(settings, 'left/behind');
+      const [left, ...more] = await store.unfinished({ olderThanMs: 0 });
+      expect(await store.unfinished({ olderThanMs: DAY_MS })).toEqual([]);
+      expect((await store.list('left/')).objects).toEqual([]);
+      if (store.warnings.some((warning) => /does not list unfinished uploads/.test(warning))) {
+        expect(left).toBeUndefined();
+        return;
+      }
+      expect(more).toEqual([]);
+      expect(left).toMatchObject({ name: settings.kind === 's3' ? 'left/behind' : '.tmp/left-behind', size: 5 * MIB });
+      // Whoever opens the store takes away only what is a day old.
+      await (await openStore(settings)).close();
+      expect(await store.unfinished({ olderThanMs: 0 })).toHaveLength(1);
+      await left?.remove();
+      await left?.remove();
+      expect(await store.unfinished({ olderThanMs: 0 })).toEqual([]);
+    });
+
     it('keeps two writers of one large object apart: the last one stands whole', async () => {
       const bodies = [Buffer.alloc(LARGE, '1'), Buffer.alloc(LARGE - 5 * MIB, '2')];
       await Promise.all(bodies.map((body) => store.put('large/both', body)));
@@ -364,4 +385,20 @@ async function killSoonAfterStart(child: ChildProcess, delayMs: number): Promise
   await gone;
   clearTimeout(timer);
   if (child.signalCode !== 'SIGKILL') throw new Error(`the writer ended by itself: ${errors}`);
+}
+
+/** What is there of a writer that was killed after 5 MiB. */
+async function leaveUnfinished(settings: S3Settings | DirectorySettings, key: string): Promise<void> {
+  const body = Buffer.alloc(5 * MIB);
+  if (settings.kind === 'directory') {
+    await writeFile(join(settings.folder, '.tmp', key.replace('/', '-')), body);
+    return;
+  }
+  const client = minioClient(settings);
+  const uploadId = await client.initiateNewMultipartUpload(settings.bucket, key, {});
+  const sha256 = createHash('sha256').update(body).digest('hex');
+  const query = `partNumber=1&uploadId=${encodeURIComponent(uploadId)}`;
+  const part = { method: 'PUT', bucketName: settings.bucket, objectName: key, query };
+  const headers = { 'content-length': String(body.length), 'x-amz-content-sha256': sha256 };
+  (await client.makeRequestAsync({ ...part, headers }, body, [200], settings.region)).resume();
 }
