@@ -2,7 +2,7 @@
 import type { ImportNote } from '#experiment';
 import { storeEnglish } from './texts-store-english.js';
 
-export type Kind = 'corpus' | 'teacher' | 'hybrid';
+export type Kind = 'corpus' | 'teacher' | 'hybrid' | 'verification';
 
 export const english = {
   ...storeEnglish,

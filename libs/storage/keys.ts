@@ -27,6 +27,7 @@ export const keys = {
   hybrids: () => 'hybrids/',
 
   upload: (sha256: string) => `uploads/${safe(sha256)}`,
+  uploads: () => 'uploads/',
 
   preparation: (preparationId: string) => `preparations/${safe(preparationId)}/preparation.json`,
   preparationResult: (preparationId: string) => `preparations/${safe(preparationId)}/result.json`,
@@ -47,6 +48,7 @@ export const keys = {
   bundleCheckpointFile: (bundleId: string, fence: string, name: string) =>
     `bundles/${safe(bundleId)}/attempts/${safe(fence)}/${safe(name)}`,
   bundle: (bundleId: string) => `bundles/${safe(bundleId)}/`,
+  bundles: () => 'bundles/',
 
   sweep: (sweepId: string) => `sweeps/${safe(sweepId)}/sweep.json`,
   sweepCancelled: (sweepId: string) => `sweeps/${safe(sweepId)}/cancelled.json`,
