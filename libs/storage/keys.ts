@@ -29,8 +29,10 @@ export const keys = {
 
   hybrid: (hybridId: string) => `hybrids/${safe(hybridId)}/hybrid.json`,
   hybridFile: (hybridId: string, file: string) => `hybrids/${safe(hybridId)}/${safe(file)}`,
+  hybrids: () => 'hybrids/',
 
   upload: (sha256: string) => `uploads/${safe(sha256)}`,
+  uploads: () => 'uploads/',
 
   preparation: (preparationId: string) => `preparations/${safe(preparationId)}/preparation.json`,
   preparationResult: (preparationId: string) => `preparations/${safe(preparationId)}/result.json`,
