@@ -38,50 +38,72 @@ function largest(a: tf.Tensor, b: tf.Tensor): number {
 describe.skipIf(!isThere)('operations of our own agree with their twins', () => {
   const fused = engine.lossKernel as LossKernel;
 
+  /** The kernel may write over the logits, so each gets its own. */
+  const chunkOf = (rows: number, words: number, settings: Partial<LossChunk> = {}): LossChunk => ({
+    student: normals('student', [rows, words], 4) as tf.Tensor2D,
+    studentBias: normals('student bias', [words]),
+    teacher: normals('teacher', [rows, words], 6) as tf.Tensor2D,
+    teacherBias: normals('teacher bias', [words]),
+    labels: Int32Array.from({ length: rows }, (_, i) => (i % 5 === 3 ? -1 : i % 5 === 4 ? -2 : (i * 31) % words)),
+    temperature: 4,
+    softWeight: 0.7,
+    hardWeight: 0.3,
+    ...settings,
+  });
+  const expectTwins = (ours: ReturnType<LossKernel>, plain: ReturnType<LossKernel>) => {
+    expect(largest(ours.biasGradient, plain.biasGradient)).toBeLessThan(2e-5);
+    expect(largest(ours.gradient, plain.gradient)).toBeLessThan(2e-6);
+    const [a, b] = [ours.sums.dataSync(), plain.sums.dataSync()];
+    a.forEach((x, i) => {
+      expect(Math.abs(x - (b[i] as number))).toBeLessThan(2e-5 * Math.max(1, Math.abs(x)));
+    });
+  };
+
   it.each([
-    [1, 5, 7],
-    [3, 33, 515],
-    [5, 16, 2049],
-  ])('the loss of %d students, %d rows, %d words', (students, rows, words) => {
+    [5, 7, 1, 0.7, 0.3],
+    [33, 515, 4, 0.2, 0.8],
+    [70, 515, 0.5, 1, 0],
+    [16, 2049, 8, 0, 1],
+    [16, 2049, 16, 0.5, 0.5],
+    [16, 515, 17, 0.5, 0.5],
+    [16, 515, 3, 0.5, 0.5],
+    [16, 515, 2.5, 0.5, 0.5],
+  ])('the loss of %d rows, %d words at T %d, weights %d and %d', (rows, words, temperature, softWeight, hardWeight) => {
     tf.tidy(() => {
-      const chunk: LossChunk = {
-        student: normals('student', [students, rows, words], 4) as tf.Tensor3D,
-        studentBias: normals('student bias', [students, words]),
-        teacher: normals('teacher', [rows, words], 6) as tf.Tensor2D,
-        teacherBias: normals('teacher bias', [words]),
-        labels: Int32Array.from({ length: rows }, (_, i) => (i % 5 === 3 ? -1 : i % 5 === 4 ? -2 : (i * 31) % words)),
-        temperature: tf.tensor1d([1, 4, 0.5, 8, 2].slice(0, students)),
-        softWeight: tf.tensor1d([0.7, 0.2, 1, 0, 0.5].slice(0, students)),
-        hardWeight: tf.tensor1d([0.3, 0.8, 0, 1, 0.5].slice(0, students)),
-      };
-      const [ours, plain] = [fused(chunk), plainLossKernel(chunk)];
-      expect(largest(ours.biasGradient, plain.biasGradient)).toBeLessThan(2e-5);
-      expect(largest(ours.gradient, plain.gradient)).toBeLessThan(2e-6);
-      const [a, b] = [ours.sums.dataSync(), plain.sums.dataSync()];
-      a.forEach((x, i) => {
-        expect(Math.abs(x - (b[i] as number))).toBeLessThan(2e-5 * Math.max(1, Math.abs(x)));
-      });
+      const settings = { temperature, softWeight, hardWeight };
+      expectTwins(fused(chunkOf(rows, words, settings)), plainLossKernel(chunkOf(rows, words, settings)));
+    });
+  });
+
+  it('the loss without a teacher', () => {
+    tf.tidy(() => {
+      const settings = { teacher: null, teacherBias: null, softWeight: 0, hardWeight: 1 };
+      const ours = fused(chunkOf(33, 515, settings));
+      expectTwins(ours, plainLossKernel(chunkOf(33, 515, settings)));
+      expect(ours.sums.dataSync()[0]).toBe(0);
+    });
+  });
+
+  it('logits that a gradient was made of cannot be used again', () => {
+    tf.tidy(() => {
+      const chunk = chunkOf(5, 7);
+      fused(chunk);
+      expect(() => chunk.student.dataSync()).toThrow(/disposed/);
     });
   });
 
   it('a NaN in one student stays with that student', () => {
     tf.tidy(() => {
-      const student = normals('student', [2, 4, 30]);
-      const poisoned = tf.add(student, tf.tensor([Number.NaN, ...new Array(239).fill(0)], [2, 4, 30]));
-      const loss = fused({
-        student: poisoned as tf.Tensor3D,
-        studentBias: tf.zeros([1, 30]),
-        teacher: normals('teacher', [4, 30]) as tf.Tensor2D,
-        teacherBias: tf.zeros([30]),
-        labels: Int32Array.of(1, 2, 3, 4),
-        temperature: tf.tensor1d([2, 2]),
-        softWeight: tf.tensor1d([0.5, 0.5]),
-        hardWeight: tf.tensor1d([0.5, 0.5]),
-      });
-      const sums = [...loss.sums.dataSync()];
-      expect(sums.slice(0, 2).every(Number.isNaN)).toBe(true);
-      expect(sums.slice(2).every(Number.isFinite)).toBe(true);
-      expect([...loss.gradient.dataSync()].slice(120).every(Number.isFinite)).toBe(true);
+      const hidden = tf.add(normals('hidden', [2, 4, 8]), tf.tensor([Number.NaN, ...new Array(63).fill(0)], [2, 4, 8])) as tf.Tensor3D;
+      const side = (name: string) => ({ kernel: normals(`${name} kernel`, [1, 8, 30]) as tf.Tensor3D, bias: normals(`${name} bias`, [1, 30]) });
+      const teacher = { hidden: normals('their hidden', [1, 4, 8]) as tf.Tensor3D, ...side('their') };
+      const options = { kernel: fused, labels: Int32Array.of(1, 2, 3, 4), temperature: [2, 2], distillWeight: [0.5, 0.5], denominator: 4, chunkRows: 32 };
+      const { sums, gradients } = distillationLoss({ hidden, ...side('our') }, teacher, options, 'all');
+      const [poisoned, healthy] = (tf.unstack(sums) as tf.Tensor[]).map((x) => [...x.dataSync()]) as [number[], number[]];
+      expect(poisoned.every(Number.isNaN)).toBe(true);
+      expect(healthy.every(Number.isFinite)).toBe(true);
+      for (const gradient of [gradients?.hidden, gradients?.output?.kernel, gradients?.output?.bias] as tf.Tensor[])
+        expect([...gradient.dataSync()].slice(gradient.size / 2).every(Number.isFinite)).toBe(true);
     });
   });
 
@@ -108,9 +130,8 @@ describe.skipIf(!isThere)('operations of our own agree with their twins', () => 
 
   it('a label outside the vocabulary is refused', () => {
     tf.tidy(() => {
-      const one = tf.tensor1d([1]);
-      const chunk = { student: tf.zeros([1, 1, 3]) as tf.Tensor3D, studentBias: tf.zeros([1, 3]), teacher: tf.zeros([1, 3]) as tf.Tensor2D, teacherBias: tf.zeros([3]), temperature: one, softWeight: one, hardWeight: one };
-      expect(() => fused({ ...chunk, labels: Int32Array.of(3) })).toThrow(/vocabulary/);
+      expect(() => fused(chunkOf(1, 3, { labels: Int32Array.of(3) }))).toThrow(/vocabulary/);
+      expect(() => fused(chunkOf(1, 3, { labels: Int32Array.of(-3) }))).toThrow(/vocabulary/);
     });
   });
 

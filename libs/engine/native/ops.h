@@ -24,10 +24,11 @@
 namespace semdistill {
 
 // e^x for x <= 0 (about 1 ulp above -87, then 0): x = n ln 2 + r, a polynomial in r, n added to the exponent. Our own, so that
-// it does not depend on the C library.
+// it does not depend on the C library. Adding 1.5 * 2^23 rounds to a whole number that then stands in the low bits.
 INLINE float exponential(float x) {
+  constexpr float kRound = 12582912.0f;
   const float clamped = x < -87.0f ? -87.0f : x;
-  const float n = std::nearbyint(clamped * 1.44269504f);
+  const float shifted = clamped * 1.44269504f + kRound, n = shifted - kRound;
   const float r = (clamped - n * 0.693359375f) + n * 2.12194440e-4f;
   float p = 1.9875691e-4f;
   p = p * r + 1.3981999e-3f;
@@ -36,7 +37,9 @@ INLINE float exponential(float x) {
   p = p * r + 1.6666665e-1f;
   p = p * r + 5.0000001e-1f;
   p = p * r * r + r + 1.0f;
-  const int32_t bits = (static_cast<int32_t>(n) + 127) << 23;
+  int32_t whole;
+  std::memcpy(&whole, &shifted, 4);
+  const uint32_t bits = static_cast<uint32_t>(whole + 127) << 23;
   float scale;
   std::memcpy(&scale, &bits, 4);
   return p * scale;
@@ -82,6 +85,15 @@ class Call {
     }
     outputs_.push_back(tensor);
     return static_cast<float*>(TF_TensorData(tensor));
+  }
+  // The memory of an input as an output, to be written over: only for an input that the caller owns alone and will not read again.
+  float* inPlace(int index, int input) {
+    TF_SetOutput(context_, index, inputs_[input], status_);
+    if (TF_GetCode(status_) != TF_OK) {
+      TF_OpKernelContext_Failure(context_, status_);
+      return nullptr;
+    }
+    return static_cast<float*>(TF_TensorData(inputs_[input]));
   }
   void refuse(const char* reason) {
     TF_SetStatus(status_, TF_INVALID_ARGUMENT, reason);
