@@ -4,6 +4,7 @@ import type {
   CorpusRecord,
   EpochMetrics,
   Fault,
+  HybridRecord,
   Hyperparameters,
   LiveTrial,
   LiveWorker,
@@ -12,6 +13,7 @@ import type {
   TrialRole,
   TrialStatus,
   TrialSummary,
+  Verification,
   Warning,
 } from '#experiment';
 import type { Texts } from './texts.js';
@@ -75,7 +77,7 @@ export interface AcceptedDistillation {
 
 export interface PreparationView {
   preparationId: string;
-  kind: 'corpus' | 'teacher' | 'hybrid';
+  kind: 'corpus' | 'teacher' | 'hybrid' | 'verification';
   name: string;
   status: 'queued' | 'running' | 'completed' | 'failed';
   progress?: { fraction: number; message: string };
@@ -83,6 +85,7 @@ export interface PreparationView {
   corpusId?: string;
   teacherId?: string;
   hybridId?: string;
+  verification?: Verification;
 }
 
 /** A corpus or teacher in a list: stored, being made, or a built-in that could be made. */
@@ -140,6 +143,7 @@ export class ApiClient {
   preparation = (preparationId: string, signal?: AbortSignal) =>
     this.#get<PreparationView>(`/v1/preparations/${encodeURIComponent(preparationId)}`, signal);
   corpora = () => this.#all<CorpusView>('/v1/corpora');
+  hybrids = () => this.#all<HybridRecord>('/v1/hybrids');
   teachers = () => this.#all<TeacherView>('/v1/teachers');
   workers = () => this.#all<LiveWorker>('/v1/workers');
   cancel = (sweepId: string) =>
@@ -181,6 +185,10 @@ export class ApiClient {
       headers['content-type'] = options.raw.contentType;
       init.body = options.raw.body;
       init.duplex = 'half';
+      // By the standard, fetch keeps a copy of the whole body for a redirect, all 2 GiB of it, unless none can come and there is
+      // no window.
+      init.redirect = 'error';
+      init.window = null;
     } else if (options.body !== undefined) {
       headers['content-type'] = 'application/json';
       init.body = JSON.stringify(options.body);

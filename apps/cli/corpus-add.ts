@@ -20,7 +20,7 @@ import { EXIT_WRONG_REQUEST, Interrupted, systemCode, Trouble } from './trouble.
 import { shownBytes } from './wording.js';
 
 const DRAW_EVERY_MS = 250;
-const OPTIONS = ['name', 'minWords', 'maxWords', 'minCount', 'topWords'] as const;
+const OPTIONS = ['name', 'minWords', 'maxWords', 'minCount', 'topWords', 'split'] as const;
 
 type TextSource = Extract<CorpusSource, { kind: 'text' }>;
 export type CorpusFlags = Partial<Record<(typeof OPTIONS)[number] | 'encoding' | 'column', string>> & {

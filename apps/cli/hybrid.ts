@@ -4,7 +4,8 @@ import type { PreparationView } from './api-client.js';
 import { openClient } from './connection.js';
 import type { Context } from './context.js';
 import { waitForPreparation } from './prepare.js';
-import { scoreTable } from './teacher-import.js';
+import { plainTable } from './sweep-table.js';
+import { atBest, scoreTable } from './teacher-import.js';
 import { EXIT_WRONG_REQUEST, Trouble } from './trouble.js';
 
 export interface HybridFlags {
@@ -32,7 +33,10 @@ export async function hybrid(context: Context, flags: HybridFlags): Promise<void
     '/v1/hybrids',
     { method: 'POST', body, signal: interrupted },
   );
-  if (!context.json) for (const { message } of warnings) terminal.say(texts.warning(message));
+  const pair = [transmitter ?? '', receiver ?? ''] as const;
+  for (const { code, message } of context.json ? [] : warnings) {
+    terminal.say(texts.warning(code === 'unfrozen-pair' ? texts.unfrozenPair(...pair) : message));
+  }
   const done = flags.wait === false ? preparation : await waitForPreparation(context, client, preparation);
   if (done.hybridId === undefined) {
     if (context.json) terminal.print(JSON.stringify({ preparation: done, warnings }, null, 2));
@@ -45,6 +49,23 @@ export async function hybrid(context: Context, flags: HybridFlags): Promise<void
     return;
   }
   terminal.print(scoreTable(made.scores));
-  for (const { code, message } of made.warnings) if (code === 'broken-link') terminal.say(texts.warning(message));
+  if (made.warnings.some(({ code }) => code === 'broken-link')) {
+    terminal.say(texts.warning(texts.brokenLink(...atBest(made.scores))));
+  }
   terminal.say(texts.hybridReady(made.transmitter.label, made.receiver.label, made.hybridId));
+}
+
+export async function listHybrids(context: Context): Promise<void> {
+  const { terminal, texts } = context;
+  const hybrids = await openClient(context).hybrids();
+  if (context.json) {
+    terminal.print(JSON.stringify(hybrids, null, 2));
+    return;
+  }
+  const table = plainTable([texts.columnName, texts.columnTransmitter, texts.columnReceiver, 'BLEU-1', texts.columnId]);
+  for (const { name, transmitter, receiver, scores, hybridId } of hybrids) {
+    const [bleu1, snrDb] = atBest(scores);
+    table.push([name, transmitter.label, receiver.label, `${bleu1} (${snrDb} dB)`, hybridId]);
+  }
+  terminal.print(hybrids.length > 0 ? table.toString() : texts.noHybrids(context.command));
 }

@@ -5,7 +5,7 @@ import { openClient } from './connection.js';
 import type { Context } from './context.js';
 import { addCorpus, showCorpus } from './corpus-add.js';
 import { demo } from './demo.js';
-import { hybrid } from './hybrid.js';
+import { hybrid, listHybrids } from './hybrid.js';
 import { pull } from './pull.js';
 import { cancel, listCorpora, listTeachers, makeBuiltinCorpus, report, status, trainTeacher } from './queries.js';
 import { addHyperparameterFlags, addSweepFlags, addTeacherTrainingFlags } from './request-flags.js';
@@ -98,12 +98,16 @@ function addTrainingCommands(program: Command, texts: Texts, contextFor: Context
   addHyperparameterFlags(distillCommand, texts, false);
   distillCommand.action((flags) => distill(contextFor(flags), flags));
 
-  add(program, 'hybrid', texts.helpHybrid)
+  const hybridCommand = add(program, 'hybrid', texts.helpHybrid)
     .option('--transmitter <model>', texts.helpTransmitter)
     .option('--receiver <model>', texts.helpReceiver)
     .option('--name <name>', texts.helpHybridName)
     .option('--no-wait', texts.helpNoWait)
     .action((flags) => hybrid(contextFor(flags), flags));
+  // The parent's flags (--json, --server) are known to both; commander gives those typed after 'list' to either.
+  add(hybridCommand, 'list', texts.helpHybridList).action((_flags, command) =>
+    listHybrids(contextFor(command.optsWithGlobals())),
+  );
 
   add(program, 'watch', texts.helpWatch)
     .argument('<sweep>', texts.helpSweepId)
@@ -122,7 +126,8 @@ function addQueryCommands(program: Command, texts: Texts, contextFor: ContextFor
     .action((id, flags) => pull(contextFor(flags), id, flags));
   add(program, 'verify', texts.helpVerify)
     .argument('<id>', texts.helpVerifyId)
-    .action((id, flags) => verify(contextFor(flags), id));
+    .option('--scores [trial]', texts.helpVerifyScores)
+    .action((id, flags) => verify(contextFor(flags), id, flags));
   add(program, 'status', texts.helpStatus)
     .argument('[sweep]', texts.helpSweepId)
     .action((id, flags) => status(contextFor(flags), id));
@@ -149,6 +154,7 @@ function addQueryCommands(program: Command, texts: Texts, contextFor: ContextFor
     .option('--max-words <n>', texts.fieldMeaning('maxWords', ''))
     .option('--min-count <n>', texts.fieldMeaning('minCount', ''))
     .option('--top-words <n>', texts.fieldMeaning('topWords', ''))
+    .option('--split <hash|order>', texts.fieldMeaning('split', ''))
     .option('--no-wait', texts.helpNoWait)
     .action((file, flags) => addCorpus(contextFor(flags), file, flags));
   add(corpus, 'show', texts.helpCorpusShow)

@@ -109,7 +109,7 @@ function inspectionLines({ texts }: Context, inspection: ModelInspection): strin
           ),
         ]
       : []),
-    ...inspection.notes.map((note) => texts.note(note)),
+    ...inspection.notes.map((note) => texts.note(texts.importNote(note))),
   ];
 }
 
@@ -117,8 +117,15 @@ function inspectionLines({ texts }: Context, inspection: ModelInspection): strin
 function sayScores({ texts, terminal }: Context, teacher: TeacherRecord): void {
   const { scores, name, teacherId, warnings = [] } = teacher;
   terminal.print(scoreTable(scores));
-  for (const { message } of warnings) terminal.say(texts.warning(message));
+  for (const { code, message } of warnings) {
+    terminal.say(texts.warning(code === 'teacher-untrained' ? texts.untrained(...atBest(scores)) : message));
+  }
   terminal.say(texts.teacherReady(name, teacherId));
+}
+
+/** BLEU-1 at the cleanest channel measured, and that SNR. */
+export function atBest({ snrDb, bleu1 }: TeacherRecord['scores']): [bleu1: string, snrDb: number] {
+  return [(bleu1.at(-1) ?? 0).toFixed(3), snrDb.at(-1) ?? 0];
 }
 
 export function scoreTable({ snrDb, bleu1, bleu4 }: TeacherRecord['scores']): string {

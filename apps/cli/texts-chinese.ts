@@ -1,4 +1,5 @@
 // The words of the command line in Chinese.
+import type { ImportNote } from '#experiment';
 import type { Kind, Texts } from './texts.js';
 import { storeChinese } from './texts-store-chinese.js';
 
@@ -48,8 +49,21 @@ const FIELDS_ZH: Record<string, string> = {
   maxWords: '去掉词数更多的句子（29）',
   minCount: '出现次数更少的词视为未知词（1）',
   topWords: '只保留完全由这么多最常见词组成的句子',
+  split: '哪些句子用于训练：按词的哈希，或如参考实现取前面的（hash）',
 };
-const KIND_ZH: Record<Kind, string> = { corpus: '语料', teacher: '教师', hybrid: '混合模型' };
+const NOTES_ZH: Record<ImportNote['code'], (values: ImportNote['values']) => string> = {
+  'non-finite': ({ where }) => `${where} 中有 NaN 或无穷值：这样的模型不能使用。`,
+  'values-cut': ({ listed }) => `张量之外的值只列出前 ${listed} 个。`,
+  'heads-as-asked': ({ told, asked }) => `文件写明 ${told} 个注意力头；按要求取 ${asked} 个。`,
+  'heads-of-reference': ({ heads }) => `张量看不出注意力头数；与参考实现一样取 ${heads} 个。`,
+  'position-rows-differ': ({ transmitter, receiver }) =>
+    `位置表分别有 ${transmitter} 行和 ${receiver} 行；两者都会重新计算。`,
+  'no-sinusoid': ({ name, row }) =>
+    `${name} 不是参考实现的正弦表（第 ${row} 行）；会重新计算，模型的表现可能因此不同。`,
+  'sentences-longer': ({ rows, maxTokens }) =>
+    `模型为最多 ${rows} 个词元的句子而建，语料最多有 ${maxTokens} 个；位置表会加长。`,
+};
+const KIND_ZH: Record<Kind, string> = { corpus: '语料', teacher: '教师', hybrid: '混合模型', verification: '复核' };
 
 export const chinese: Texts = {
   ...storeChinese,
@@ -116,7 +130,8 @@ export const chinese: Texts = {
   readingText: (have, total, percent) => `读取 ${have} / ${total}（${percent} %）`,
   sendingText: (have, total, percent) => `发送 ${have} / ${total}（${percent} %）`,
   corpusSizes: (p) => `语料 ${p.name}：${p.train + p.test} 句（训练 ${p.train}，测试 ${p.test}），词表 ${p.words}`,
-  corpusText: (p) => `${p.lines} 行中 ${p.inLength} 行长度合适，不同的 ${p.unique} 句，保留 ${p.kept} 句`,
+  corpusText: (p) =>
+    `${p.lines} 行中 ${p.inLength} 行长度合适，不同的 ${p.unique} 句，保留 ${p.kept} 句${p.testLeftOut ? `；另有 ${p.testLeftOut} 个测试句除罕见词外与训练句相同，已去掉` : ''}`,
   corpusLengths: (p) =>
     `每句词元 ${p.tokensPerSentence.min} 到 ${p.tokensPerSentence.max}，平均 ${p.tokensPerSentence.mean.toFixed(1)}；词表覆盖 ${(100 * p.coverage).toFixed(2)} %；${p.wordsUnseenInTraining} 个词不在训练集中，训练集重复 ${p.repeatedInTraining} 句，测试句中 ${p.testInTraining} 句也在训练集中`,
   corpusLeak: (count, all) => `${all} 个测试句中有 ${count} 个也在训练集中：其得分会偏高`,
@@ -133,6 +148,12 @@ export const chinese: Texts = {
   importWouldFit: (name) => `文件可用；未保存任何内容（去掉 --dry-run 即成为教师 ${name}）`,
   importNeedsVocabulary: '必须给出：训练该模型所用的 vocab.json，或用 --corpus 指定其语料',
   note: (message) => `注意：${message}`,
+  importNote: ({ code, message, values }) => NOTES_ZH[code]?.(values) ?? message,
+  untrained: (bleu1, snrDb) => `${snrDb} dB 时 BLEU-1 为 ${bleu1}：对于此词表，这不是训练好的模型。`,
+  unfrozenPair: (transmitter, receiver) =>
+    `${receiver} 没有在 ${transmitter} 冻结的发射端之后训练，${transmitter} 也没有在 ${receiver} 冻结的接收端之前训练：未冻结的组合是断开的链路，与各自的得分无关。`,
+  brokenLink: (bleu1, snrDb) => `${snrDb} dB 时 BLEU-1 为 ${bleu1}：链路断开，两端互不理解。`,
+  noHybrids: (command) => `还没有混合模型；“${command} hybrid --transmitter A --receiver B”生成一个`,
   sweepAccepted: (facts) =>
     `扫描 ${facts.id}：${facts.trials} 个试验，${facts.bundles} 组${facts.reused > 0 ? `，其中 ${facts.reused} 个以前已完成` : ''}`,
   distillationAccepted: (id) => `试验 ${id} 已接受`,
@@ -183,6 +204,8 @@ export const chinese: Texts = {
   columnLayers: '层',
   columnParameters: '参数',
   columnId: '标识',
+  columnTransmitter: '发射端',
+  columnReceiver: '接收端',
   validationLoss: '验证损失',
   bestLoss: '最佳验证损失',
   compression: '压缩比',
@@ -289,6 +312,7 @@ export const chinese: Texts = {
   helpHybrid: '把一个模型的发射端与另一个的接收端组合并评分',
   helpTransmitter: '发送的模型：教师名称或 id，或 试验/文件',
   helpReceiver: '接收的模型：教师名称或 id，或 试验/文件',
+  helpHybridList: '列出混合模型及其得分',
   helpHybridName: '混合模型的名称',
   helpTeacherExport: '写出供 PyTorch 代码使用的模型，附 config.json、vocab.json 与加载脚本',
   helpModel: '教师名称或 id，或 试验/文件，例如 TRIAL/best_student_model',

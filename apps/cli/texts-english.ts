@@ -1,7 +1,8 @@
 // The words of the command line in English; their keys and parameters are the pattern of every other language.
+import type { ImportNote } from '#experiment';
 import { storeEnglish } from './texts-store-english.js';
 
-export type Kind = 'corpus' | 'teacher' | 'hybrid';
+export type Kind = 'corpus' | 'teacher' | 'hybrid' | 'verification';
 
 export const english = {
   ...storeEnglish,
@@ -86,8 +87,8 @@ export const english = {
   sendingText: (have: string, total: string, percent: number) => `sending ${have} of ${total} (${percent} %)`,
   corpusSizes: (p: { name: string; train: number; test: number; words: number }) =>
     `corpus ${p.name}: ${p.train + p.test} sentences (${p.train} train, ${p.test} test), vocabulary of ${p.words}`,
-  corpusText: (p: { lines: number; inLength: number; unique: number; kept: number }) =>
-    `of ${p.lines} lines ${p.inLength} have the right length, ${p.unique} of them are different, ${p.kept} are kept`,
+  corpusText: (p: { lines: number; inLength: number; unique: number; kept: number; testLeftOut?: number }) =>
+    `of ${p.lines} lines ${p.inLength} have the right length, ${p.unique} of them are different, ${p.kept} are kept${p.testLeftOut ? `; ${p.testLeftOut} were left out of the test, for training has them but for rare words` : ''}`,
   corpusLengths: (p: {
     tokensPerSentence: { min: number; mean: number; max: number };
     coverage: number;
@@ -123,6 +124,14 @@ export const english = {
   importWouldFit: (name: string) => `it fits; nothing was kept (without --dry-run it becomes the teacher ${name})`,
   importNeedsVocabulary: 'is required: the vocab.json the model was trained with; or name its corpus with --corpus',
   note: (message: string) => `note: ${message}`,
+  importNote: (note: ImportNote) => note.message,
+  untrained: (bleu1: string, snrDb: number) =>
+    `BLEU-1 ${bleu1} at ${snrDb} dB: this is not a trained model for this vocabulary.`,
+  unfrozenPair: (transmitter: string, receiver: string) =>
+    `${receiver} did not learn behind the frozen transmitter of ${transmitter}, nor ${transmitter} before the frozen receiver of ${receiver}: an unfrozen pair is a broken link, whatever each model scores by itself.`,
+  brokenLink: (bleu1: string, snrDb: number) =>
+    `BLEU-1 ${bleu1} at ${snrDb} dB: the link is broken, these two sides do not understand each other.`,
+  noHybrids: (command: string) => `no hybrids yet; '${command} hybrid --transmitter A --receiver B' makes one`,
 
   // sweeps
   sweepAccepted: (facts: { id: string; trials: number; bundles: number; reused: number }) =>
@@ -186,6 +195,8 @@ export const english = {
   columnLayers: 'layers',
   columnParameters: 'parameters',
   columnId: 'id',
+  columnTransmitter: 'transmitter',
+  columnReceiver: 'receiver',
   validationLoss: 'validation loss',
   bestLoss: 'best validation loss',
   compression: 'compression',
@@ -255,6 +266,7 @@ export const english = {
       maxWords: 'leave out sentences with more words (29)',
       minCount: 'words seen less often become the unknown word (1)',
       topWords: 'keep only sentences wholly inside so many commonest words',
+      split: 'which sentences train: by a hash of the words, or the first, as in the reference (hash)',
     }[_name] ??
       ''),
   standardValue: (value: string) => `(default: ${value})`,
@@ -311,6 +323,7 @@ export const english = {
   helpHybrid: "join one model's transmitter with another's receiver, and score the pair",
   helpTransmitter: 'the model that sends: name or id of a teacher, or TRIAL/FILE',
   helpReceiver: 'the model that receives: name or id of a teacher, or TRIAL/FILE',
+  helpHybridList: 'list hybrids with their scores',
   helpHybridName: 'what the hybrid is called',
   helpTeacherExport: 'write a model for PyTorch code, with config.json, vocab.json and a loader',
   helpModel: 'name or id of a teacher, or TRIAL/FILE, e.g. TRIAL/best_student_model',

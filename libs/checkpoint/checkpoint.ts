@@ -25,7 +25,9 @@ export function readCheckpoint(bytes: Uint8Array, fileName = '', limits?: Partia
   if (bad.length > 0) {
     const shown = bad.slice(0, 5).map(([name, count]) => `${JSON.stringify(name.slice(0, 80))} (${count})`);
     const rest = bad.length > 5 ? ` and ${bad.length - 5} more` : '';
-    found.notes.push(`NaN or infinite values stand in ${shown.join(', ')}${rest}: such a model cannot be used.`);
+    const where = `${shown.join(', ')}${rest}`;
+    const message = `NaN or infinite values stand in ${where}: such a model cannot be used.`;
+    found.notes.push({ code: 'non-finite', message, values: { where } });
   }
   return found;
 }

@@ -92,7 +92,9 @@ function isNear(found: number | undefined, wanted: number | string): boolean {
 test.each(index.files.map((wanted) => [wanted.file, wanted.expect, wanted] as const))(
   '%s: %s',
   (_file, _expect, wanted) => {
+    const startedAt = performance.now();
     const outcome = attempt(wanted);
+    expect(performance.now() - startedAt).toBeLessThan(1000);
     if (outcome instanceof CheckpointError) {
       expect(wanted.expect, outcome.message).not.toBe('load');
       expect(outcome.message).toMatch(/^[^\n]{20,600}\.$/);

@@ -7,4 +7,4 @@ export { readPickledLists } from './pickled-lists.js';
 export { type PyTorchFile, readPyTorch } from './pytorch.js';
 export { writePyTorch } from './pytorch-writer.js';
 export { readSafetensors, type SafetensorsFile, safetensorsHeader, writeSafetensors } from './safetensors.js';
-export type { PlainScalar, PlainValue } from './state-dict.js';
+export type { CheckpointNote, PlainScalar, PlainValue } from './state-dict.js';

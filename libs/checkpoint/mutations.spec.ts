@@ -6,6 +6,7 @@ import { readCheckpoint } from './checkpoint.js';
 import { CheckpointError } from './checkpoint-error.js';
 import { defaultLimits } from './limits.js';
 import { elementCount, itemSize } from './named-tensor.js';
+import { readPickledLists } from './pickled-lists.js';
 import { ZipArchive } from './zip-archive.js';
 import { writeZip } from './zip-writer.js';
 
@@ -13,9 +14,26 @@ const folder = new URL('../../test/golden/checkpoints/', import.meta.url);
 const index = JSON.parse(readFileSync(new URL('index.json', folder), 'utf8')) as {
   files: { file: string; expect: string; bytes: number }[];
 };
-const goodFiles = index.files
+type Kind = 'zip' | 'legacy' | 'safetensors' | 'pickled lists';
+/** More of the format that most models come in. */
+const KINDS: Kind[] = ['zip', 'zip', 'legacy', 'safetensors', 'pickled lists'];
+
+/** pickle.dumps([[1, 5, 300, 2], [1, 70000, 2], []], protocol) in protocols 4 and 2. */
+const pickledLists = [
+  'gASVIQAAAAAAAABdlChdlChLAUsFTSwBSwJlXZQoSwFKcBEBAEsCZV2UZS4=',
+  'gAJdcQAoXXEBKEsBSwVNLAFLAmVdcQIoSwFKcBEBAEsCZV1xA2Uu',
+].map((text) => ({
+  file: 'train_data.pkl',
+  kind: 'pickled lists' as Kind,
+  bytes: new Uint8Array(Buffer.from(text, 'base64')),
+}));
+const checkpoints = index.files
   .filter((file) => file.expect === 'load' && file.bytes < 10_000)
-  .map(({ file }) => ({ file, bytes: new Uint8Array(readFileSync(new URL(file, folder))) }));
+  .map(({ file }) => {
+    const bytes = new Uint8Array(readFileSync(new URL(file, folder)));
+    return { file, kind: kindOf(bytes), bytes };
+  });
+const goodFiles = [...checkpoints, ...pickledLists];
 
 const cases = 10_000;
 const seed = 20_260_101;
@@ -94,31 +112,54 @@ function memory(): number {
   return heapUsed + arrayBuffers;
 }
 
+function kindOf(bytes: Uint8Array): Kind {
+  if (bytes[0] === 0x50) return 'zip';
+  return bytes[0] === 0x80 ? 'legacy' : 'safetensors';
+}
+
+/** The file is read and what it gave is looked at; throws what the reader throws. */
+function readAndCheck(kind: Kind, damaged: Uint8Array, file: string): void {
+  if (kind === 'pickled lists') {
+    for (const ids of readPickledLists(damaged)) {
+      expect(ids.every((id) => Number.isSafeInteger(id) && id >= 0)).toBe(true);
+    }
+    return;
+  }
+  const { tensors, otherTensors } = readCheckpoint(damaged, file);
+  for (const tensor of [...tensors.values(), ...otherTensors.values()]) {
+    expect(tensor.bytes.length).toBe((elementCount(tensor.shape) ?? -1) * itemSize(tensor.dtype));
+  }
+}
+
 test(`${cases} damaged files end in tensors or in CheckpointError, within 200 MB`, () => {
   const random = randomNumbers(seed);
   const before = memory();
   let peak = 0;
-  let taken = 0;
-  let refused = 0;
+  let slowestMs = 0;
+  const taken: Record<Kind, number> = { zip: 0, legacy: 0, safetensors: 0, 'pickled lists': 0 };
+  const refused = { ...taken };
   for (let i = 0; i < cases; i++) {
-    const { file, bytes } = goodFiles[random(goodFiles.length)] as (typeof goodFiles)[number];
-    const isZip = bytes[0] === 0x50;
-    const damaged = isZip && random(3) > 0 ? mutatePickle(bytes, random) : mutate(bytes, random);
+    const kind = KINDS[i % KINDS.length] as Kind;
+    const files = goodFiles.filter((one) => one.kind === kind);
+    const { file, bytes } = files[random(files.length)] as (typeof goodFiles)[number];
+    const damaged = kind === 'zip' && random(3) > 0 ? mutatePickle(bytes, random) : mutate(bytes, random);
+    const startedAt = performance.now();
     try {
-      const { tensors, otherTensors } = readCheckpoint(damaged, file);
-      for (const tensor of [...tensors.values(), ...otherTensors.values()]) {
-        expect(tensor.bytes.length).toBe((elementCount(tensor.shape) ?? -1) * itemSize(tensor.dtype));
-      }
-      taken++;
+      readAndCheck(kind, damaged, file);
+      taken[kind]++;
     } catch (error) {
       if (!(error instanceof CheckpointError)) throw new Error(`case ${i} of ${file}`, { cause: error });
       expect(error.message).toMatch(/^[^\n]{20,2000}\.$/);
-      refused++;
+      refused[kind]++;
     }
+    slowestMs = Math.max(slowestMs, performance.now() - startedAt);
     if (i % 8 === 0) peak = Math.max(peak, memory() - before);
   }
   expect(peak).toBeLessThan(200 * 2 ** 20);
-  // Both ends must be reached, or the mutations prove little.
-  expect(taken).toBeGreaterThan(cases / 50);
-  expect(refused).toBeGreaterThan(cases / 4);
+  expect(slowestMs).toBeLessThan(1000);
+  // Both ends must be reached in every format, or the mutations prove little.
+  for (const kind of Object.keys(taken) as Kind[]) {
+    expect(taken[kind], kind).toBeGreaterThan(cases / 200);
+    expect(refused[kind], kind).toBeGreaterThan(cases / 20);
+  }
 }, 300_000);

@@ -20,6 +20,7 @@ test.each([
   ['words instead of ids', base64('gASVDgAAAAAAAABdlF2UKEsBjAFhlGVhLg=='), 'a string in list 0'],
   ['a dict', base64('gASVCwAAAAAAAABdlH2USwFLAnNhLg=='), 'a dict in place 0'],
   ['a negative number', latin1('\x80\x02]]J\xff\xff\xff\xffaa.'), '-1 in list 0'],
+  ['a fraction', latin1('\x80\x02]]G?\xf8\0\0\0\0\0\0aa.'), 'a float in list 0'],
   ['None', latin1('\x80\x02]]Naa.'), 'None in list 0'],
   ['a call', latin1('\x80\x02cos\nsystem\nX\x01\0\0\0a\x85R.'), 'asks for os.system, refused'],
   ['a harmless class', latin1('\x80\x02ccollections\nOrderedDict\n)R.'), 'asks for collections.OrderedDict, refused'],

@@ -6,7 +6,7 @@ import type { NamedTensor } from './named-tensor.js';
 import type { PickledTensor } from './pickle-values.js';
 import { isLegacy, openLegacy } from './pytorch-legacy.js';
 import { isZip, openZip } from './pytorch-zip.js';
-import { locateStateDict, type PlainValue } from './state-dict.js';
+import { type CheckpointNote, locateStateDict, type PlainValue } from './state-dict.js';
 import { TensorBytes } from './tensor-bytes.js';
 
 export interface PyTorchFile {
@@ -21,7 +21,7 @@ export interface PyTorchFile {
   stateDictAt: string[];
   /** What a wrapper put before every name ('module.'), or ''. */
   prefix: string;
-  notes: string[];
+  notes: CheckpointNote[];
 }
 
 /** Reads a .pt, .pth or .ckpt file. Throws CheckpointError, whatever the bytes are; no code in the file can run. */

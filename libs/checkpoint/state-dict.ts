@@ -16,6 +16,13 @@ import {
 export type PlainScalar = string | number | bigint | boolean | null;
 export type PlainValue = PlainScalar | PlainScalar[];
 
+/** What a user should know before using the tensors; `values` is what the message tells, for messages in other languages. */
+export interface CheckpointNote {
+  code: 'non-finite' | 'values-cut';
+  message: string;
+  values: Record<string, string | number>;
+}
+
 export interface LocatedStateDict {
   /** The keys from the top object to the dict of tensors. */
   stateDictAt: string[];
@@ -26,7 +33,7 @@ export interface LocatedStateDict {
   otherTensors: Map<string, PickledTensor>;
   /** By path, as above: 'epoch', 'hyper_parameters/d_model'. */
   values: Map<string, PlainValue>;
-  notes: string[];
+  notes: CheckpointNote[];
 }
 
 const usualKeys = [
@@ -125,7 +132,7 @@ class Listing {
   readonly dicts: Found[] = [];
   readonly tensors = new Map<string, PickledTensor>();
   readonly values = new Map<string, PlainValue>();
-  readonly notes: string[] = [];
+  readonly notes: CheckpointNote[] = [];
   private readonly seen = new Set<PickledValue>();
   private pathLength = 0;
   private children = 0;
@@ -180,7 +187,11 @@ class Listing {
   private note(path: string[], value: PlainValue): void {
     if (this.values.size < maxValues) this.values.set(this.join(path), value);
     else if (this.notes.length === 0)
-      this.notes.push(`Only the first ${maxValues} values beside the tensors are listed.`);
+      this.notes.push({
+        code: 'values-cut',
+        message: `Only the first ${maxValues} values beside the tensors are listed.`,
+        values: { listed: maxValues },
+      });
   }
 
   private join(path: string[]): string {

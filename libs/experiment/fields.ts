@@ -1,6 +1,6 @@
 // Every field a request may carry, described once: type, default, range, meaning. Validation, OpenAPI, command-line flags
 // and the documentation read this table, so they cannot disagree.
-import { CHANNEL_PROFILES, CHANNELS, DISTILL_PARTS, INITIALIZATIONS } from './terms.js';
+import { CHANNEL_PROFILES, CHANNELS, DISTILL_PARTS, INITIALIZATIONS, SPLITS } from './terms.js';
 
 export const BUILTIN_CORPORA = ['sotu', 'sotu-small'] as const;
 export type BuiltinCorpus = (typeof BUILTIN_CORPORA)[number];
@@ -337,6 +337,13 @@ export const CORPUS_UPLOAD_FIELDS = {
     defaultMeaning: 'no such limit',
     minimum: 1,
     maximum: 1_000_000,
+  },
+  split: {
+    kind: 'choice',
+    meaning:
+      'Which nine tenths train: by a hash of the words, so that more text moves no sentence, or the first ones, as in the reference',
+    default: 'hash',
+    choices: SPLITS,
   },
 } as const satisfies Record<string, Field>;
 

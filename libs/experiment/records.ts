@@ -1,6 +1,6 @@
 // What the object store holds, as types: corpora, teachers, trials, results, sweeps. JSON only; nothing here is mutable
 // once written (see keys.ts in libs/storage for where each lies).
-import type { Channel, ChannelProfile, DistillPart, Initialization, SweepStatus } from './terms.js';
+import type { Channel, ChannelProfile, DistillPart, Initialization, Split, SweepStatus } from './terms.js';
 
 /** Part of every trial's identity: raised when the same request would give other numbers than before. */
 export const NUMERICS_VERSION = 1;
@@ -35,14 +35,19 @@ export interface CorpusOptions {
   minCount: number;
   /** When set, only sentences wholly inside the commonest `topWords` words are kept (no <UNK> at all). */
   topWords?: number;
-  /** Share of the sentences, in file order, that go to training. */
+  /** Share of the sentences that go to training. */
   trainShare: number;
+  /** Which ones; absent (built-in corpora, and all of earlier versions): by order. */
+  split?: Split;
 }
 
 /** What a corpus is like, for people to look at before they train on it. */
 export interface CorpusStatistics {
-  /** Of a text: its lines, those of the right length, the different sentences among them, and those kept. */
-  text?: { lines: number; inLength: number; unique: number; kept: number };
+  /**
+   * Of a text: its lines, those of the right length, the different sentences among them, and those kept. Split by hash: how many
+   * of the kept were left out of the test all the same, because training has them but for rare words.
+   */
+  text?: { lines: number; inLength: number; unique: number; kept: number; testLeftOut?: number };
   /** START and END included */
   tokensPerSentence: { min: number; mean: number; max: number };
   /** Share of the tokens that the vocabulary knows; the rest are <UNK>. */
@@ -366,7 +371,49 @@ export type PreparationRequest =
       receiver: HybridSide;
       /** What spoke against the pair when it was asked for. */
       warnings: Warning[];
+    }
+  | {
+      kind: 'verification';
+      /** The model as a user would call it. */
+      name: string;
+      corpusId: string;
+      model: StoredFile;
+      architecture: Architecture;
+      recorded: RecordedScores;
+      /** Each time anew: a file may have changed since. */
+      askedAt: string;
     };
+
+/** Scores as they stand in a record, with all that is needed to compute them again. */
+export interface RecordedScores {
+  scores: BleuCurve;
+  /** The first this many test sentences. */
+  sentences: number;
+  channel: Channel;
+  channelProfile: ChannelProfile;
+  /** Absent where the record was made by another version of our own arithmetic. */
+  numerics?: Numerics;
+  /** So many models were measured side by side, and which side they had in common: it decides the last bits. */
+  together: number;
+  kept: 'transmitter' | 'receiver' | null;
+}
+
+/** A stored model's scores as they were recorded and as a worker has measured them once more. */
+export interface Verification {
+  model: string;
+  /** Of the file that was measured. */
+  sha256: string;
+  holds: boolean;
+  /** Largest difference allowed: 0 on the same numerics. */
+  tolerance: number;
+  /** Where the two lie furthest apart. */
+  largest: { order: number; snrDb: number; recorded: number; measured: number };
+  sentences: number;
+  recorded: BleuCurve;
+  measured: BleuCurve;
+  recordedNumerics?: Numerics;
+  numerics: Numerics;
+}
 
 export interface HybridSide {
   label: string;
@@ -388,5 +435,6 @@ export interface PreparationResult {
   corpusId?: string;
   teacherId?: string;
   hybridId?: string;
+  verification?: Verification;
   finishedAt: string;
 }

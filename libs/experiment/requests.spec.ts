@@ -184,8 +184,10 @@ describe('other requests', () => {
     expect(faultsOf(() => parseCorpusRequest({ builtin: 'europarl' })).builtin).toContain('sotu-small');
     expect(parseCorpusUpload({ name: 'mine', maxWords: '12' })).toEqual({
       name: 'mine',
-      options: { minWords: 5, maxWords: 12, minCount: 1, trainShare: 0.9 },
+      options: { minWords: 5, maxWords: 12, minCount: 1, trainShare: 0.9, split: 'hash' },
     });
+    expect(parseCorpusUpload({ name: 'mine', split: 'order' }).options.split).toBe('order');
+    expect(faultsOf(() => parseCorpusUpload({ name: 'mine', split: 'random' })).split).toContain('hash, order');
     expect(faultsOf(() => parseCorpusUpload({ name: 'mine', minWords: '9', maxWords: '8' })).minWords).toContain('9');
     expect(faultsOf(() => parseCorpusUpload({ minCount: 'two' }))).toEqual({
       name: expect.stringContaining('required'),

@@ -102,6 +102,7 @@ class CorpusUploadQuery {
   @Described(CORPUS_UPLOAD_FIELDS.maxWords) maxWords?: number;
   @Described(CORPUS_UPLOAD_FIELDS.minCount) minCount?: number;
   @Described(CORPUS_UPLOAD_FIELDS.topWords) topWords?: number;
+  @Described(CORPUS_UPLOAD_FIELDS.split) split?: CorpusOptions['split'];
 }
 
 class CorpusTokensFields {
@@ -251,13 +252,14 @@ export function parseCorpusRequest(body: unknown): CorpusRequest {
 export function parseCorpusUpload(query: unknown): CorpusUpload {
   const faults: Fault[] = [];
   const { name, ...given } = readFields(CorpusUploadQuery, CORPUS_UPLOAD_FIELDS, numbersIn(query), '', faults);
-  const { minWords, maxWords, minCount } = CORPUS_UPLOAD_FIELDS;
+  const { minWords, maxWords, minCount, split } = CORPUS_UPLOAD_FIELDS;
   const options: CorpusOptions = {
     minWords: given.minWords ?? minWords.default,
     maxWords: given.maxWords ?? maxWords.default,
     minCount: given.minCount ?? minCount.default,
     ...(given.topWords === undefined ? {} : { topWords: given.topWords }),
     trainShare: 0.9,
+    split: given.split ?? split.default,
   };
   if (options.minWords > options.maxWords) {
     faults.push({

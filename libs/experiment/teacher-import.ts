@@ -59,6 +59,20 @@ function typed(fields: unknown): unknown {
   };
 }
 
+/** What one should know of a file that can be used all the same. `values` is what the message says, for other languages. */
+export interface ImportNote {
+  code:
+    | 'non-finite'
+    | 'values-cut'
+    | 'heads-as-asked'
+    | 'heads-of-reference'
+    | 'position-rows-differ'
+    | 'no-sinusoid'
+    | 'sentences-longer';
+  message: string;
+  values: Record<string, string | number>;
+}
+
 /** What a model file was found to hold, before anything of it is kept. */
 export interface ModelInspection {
   format: 'safetensors' | 'pytorch-zip' | 'pytorch-legacy';
@@ -77,7 +91,7 @@ export interface ModelInspection {
   missing: string[];
   extra: string[];
   mismatched: { name: string; found: number[]; expected: number[] }[];
-  notes: string[];
+  notes: ImportNote[];
   /** Why the file cannot be a teacher; empty when it can. */
   faults: Fault[];
 }

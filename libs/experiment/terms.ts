@@ -10,6 +10,10 @@ export type ChannelProfile = (typeof CHANNEL_PROFILES)[number];
 export const DISTILL_PARTS = ['full', 'encoder', 'decoder'] as const;
 export type DistillPart = (typeof DISTILL_PARTS)[number];
 
+/** Which sentences of a text train: by a hash of their words, or the first ones (the reference's rule). */
+export const SPLITS = ['hash', 'order'] as const;
+export type Split = (typeof SPLITS)[number];
+
 export const INITIALIZATIONS = ['teacher', 'random'] as const;
 export type Initialization = (typeof INITIALIZATIONS)[number];
 

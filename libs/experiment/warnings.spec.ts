@@ -65,6 +65,10 @@ describe('warningsFor', () => {
   it('warns of a teacher that has little to teach and of sentences there are not', () => {
     const weak = { ...syntheticTeacher, scores: { ...syntheticTeacher.scores, bleu1: [0.1, 0.2] } };
     expect(warningsOf({ base: quiet }, weak).get('weak-teacher')).toContain('0.20');
+    const imported = { ...weak, warnings: [{ code: 'teacher-untrained', message: 'BLEU-1 0.001 at 18 dB: no.' }] };
+    const warned = warningsOf({ base: quiet }, imported);
+    expect(warned.get('teacher-untrained')).toMatch(/^Teacher .*: BLEU-1 0\.001 at 18 dB: no\. .* import it again/);
+    expect(warned.has('weak-teacher')).toBe(false);
     expect(warningsOf({ base: quiet, evaluation: { sentences: 1000 } }).get('few-test-sentences')).toContain('450');
   });
 });

@@ -121,7 +121,13 @@ const RULES: Record<string, Rule> = {
     if (!other) return undefined;
     return `The teacher was trained and scored on ${channel} (${channelProfile}), students use ${other.channel} (${other.channelProfile}): part of the gap is then the channel's; use the teacher's channel unless that is what you study.`;
   },
+  'teacher-untrained': ({ teacher }) => {
+    const own = teacher.warnings?.find(({ code }) => code === 'teacher-untrained');
+    if (!own) return undefined;
+    return `Teacher ${teacher.name}: ${own.message} Students would learn noise from it; import it again with its own vocabulary, corpus and heads, or take another teacher.`;
+  },
   'weak-teacher': ({ teacher }) => {
+    if (teacher.warnings?.some(({ code }) => code === 'teacher-untrained')) return undefined;
     const best = Math.max(...teacher.scores.bleu1);
     if (!(best < 0.5)) return undefined;
     return `The teacher itself reaches only BLEU-1 ${best.toFixed(2)}: there is little to learn from it; train it longer first.`;

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { buildCorpus, CorpusError, type CorpusLimits, REFERENCE_LIMITS, splitSize } from './corpus.js';
+import { buildCorpus, CorpusError, type CorpusLimits, REFERENCE_LIMITS } from './corpus.js';
+import { tokenStatistics } from './corpus-statistics.js';
 import { splitLines } from './normalise.js';
 import { UNK } from './tokens.js';
 
@@ -11,7 +12,6 @@ const golden = JSON.parse(readFileSync(new URL('../../test/golden/preprocess.jso
     encoded: number[][];
     split: { train: number[][]; test: number[][] };
   };
-  splitSizes: { rows: [number, number, number, number, number][] };
 };
 
 const lines = golden.corpus.files.filter((file) => file.name.endsWith('.txt')).flatMap((file) => splitLines(file.text));
@@ -84,14 +84,51 @@ describe('buildCorpus', () => {
   });
 });
 
-describe('splitSize', () => {
-  it('rounds as Python does, halves to the even neighbour', () => {
-    for (const [sentences, train, test, ofTrain, rest] of golden.splitSizes.rows) {
-      expect([sentences, splitSize(sentences, 0.9)]).toEqual([sentences, train]);
-      expect(sentences - splitSize(sentences, 0.9)).toBe(test);
-      expect(splitSize(train, 0.8)).toBe(ofTrain);
-      expect(train - splitSize(train, 0.8)).toBe(rest);
-    }
-    expect([1, 3, 5, 7].map((n) => splitSize(n, 0.5))).toEqual([0, 2, 2, 4]);
+describe('split by hash', () => {
+  const words = ['we', 'send', 'words', 'through', 'noise', 'and', 'they', 'arrive', 'most', 'days'];
+  const sentence = (n: number) => Array.from({ length: 6 }, (_, i) => words[Math.floor(n / 10 ** i) % 10]).join(' ');
+  const text = Array.from({ length: 2000 }, (_, i) => sentence((i * 7919) % 1_000_000));
+  const byHash: CorpusLimits = { ...REFERENCE_LIMITS, split: 'hash' };
+  const said = (limits: CorpusLimits, lines: string[]) => {
+    const { train, test, vocabulary, counts } = buildCorpus(lines, limits);
+    const inWords = (split: number[][]) => split.map((ids) => vocabulary.decode(ids.slice(1)));
+    return {
+      train: inWords(train),
+      test: inWords(test),
+      counts,
+      statistics: tokenStatistics({ train, test }, vocabulary.size),
+    };
+  };
+
+  it('more text, in any order, moves no sentence; the order of the lines stays', () => {
+    const all = said(byHash, text);
+    const some = said(byHash, text.slice(0, 700));
+    expect(all.train.slice(0, some.train.length)).toEqual(some.train);
+    expect(all.test.slice(0, some.test.length)).toEqual(some.test);
+    const turned = said(byHash, [...text].reverse());
+    expect(new Set(turned.test)).toEqual(new Set(all.test));
+    expect(all.train.length + all.test.length).toBe(new Set(text).size);
+    expect(all.train.length / all.counts.kept).toBeGreaterThan(0.87);
+    expect(all.train.length / all.counts.kept).toBeLessThan(0.93);
+  });
+
+  it('what gives equal tokens stands on one side, where order puts it on both', () => {
+    const twice = [...text.map((line) => `${line} .`), ...text.map((line) => `${line} ?`)];
+    expect(said(byHash, twice).statistics).toMatchObject({ testInTraining: 0 });
+    expect(said(byHash, twice).counts.testLeftOut).toBe(0);
+    expect(said(REFERENCE_LIMITS, twice).statistics.testInTraining).toBeGreaterThan(100);
+  });
+
+  it('test sentences that training has but for unknown words are left out and counted', () => {
+    const names = Array.from({ length: 500 }, (_, i) => String.fromCharCode(97 + (i % 26), 97 + Math.floor(i / 26)));
+    const rare = names.map((name) => `mister ${name}zq has the floor`);
+    const { statistics, counts, train, test } = said({ ...byHash, minCount: 2 }, [...rare, ...text]);
+    expect(statistics).toMatchObject({ testInTraining: 0 });
+    expect(counts.testLeftOut).toBeGreaterThan(20);
+    expect(train.length + test.length).toBe(counts.kept - (counts.testLeftOut ?? 0));
+  });
+
+  it('says that a split by order is left when the hash leaves a side empty', () => {
+    expect(() => buildCorpus(['a b c d e'], byHash)).toThrow(/widen the limits, or split by order\.$/);
   });
 });

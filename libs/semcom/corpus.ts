@@ -1,6 +1,7 @@
 // Lines of text to a corpus: kept sentences, vocabulary, token ids, and the cut into training and test. The same lines and
 // limits give the same corpus.
 import { sentenceOf } from './normalise.js';
+import { type Split, splitOf } from './split.js';
 import { tokenize, UNK } from './tokens.js';
 import { byCodePoint, type Vocabulary, vocabularyOf } from './vocabulary.js';
 
@@ -12,8 +13,10 @@ export interface CorpusLimits {
   minCount: number;
   /** When set, only sentences wholly inside the commonest `topWords` words (tokens) are kept, so none has an UNK. */
   topWords?: number;
-  /** Share of the sentences, in the order of the lines, that go to training. */
+  /** Share of the sentences that go to training. */
   trainShare: number;
+  /** Which ones; absent: by order, the reference's own rule. */
+  split?: Split;
 }
 
 /** The reference's own limits. */
@@ -34,6 +37,8 @@ export interface CorpusCounts {
   maxTokens: number;
   /** tokens that became UNK */
   unknownTokens: number;
+  /** Split by hash: test sentences left out because a training sentence differs from them in UNK words only. */
+  testLeftOut?: number;
 }
 
 export interface Corpus {
@@ -53,7 +58,7 @@ export class CorpusError extends Error {
 const MAX_SENTENCES = 4_000_000;
 
 /**
- * The reference's pipeline over raw lines: normalise, keep by length, drop repetitions, count words, encode, split in order.
+ * The reference's pipeline over raw lines: normalise, keep by length, drop repetitions, count words, encode, split.
  * Throws CorpusError when training or test would be empty.
  */
 export function buildCorpus(lines: Iterable<string>, limits: CorpusLimits): Corpus {
@@ -92,11 +97,12 @@ export class CorpusBuilder {
     }
   }
 
-  /** The corpus of all lines so far. Throws CorpusError when training or test would be empty. */
+  /** The corpus of all lines; to be called once, for the text is let go on the way. Throws CorpusError when training or test would be empty. */
   finish(): Corpus {
     const { counts, limits } = this;
     counts.unique = this.unique.size;
     let sentences = [...this.unique];
+    this.unique.clear();
     let wordCounts = countWords(sentences);
     if (limits.topWords !== undefined) {
       const common = commonestWords(wordCounts, limits.topWords, limits.minCount);
@@ -104,29 +110,47 @@ export class CorpusBuilder {
       wordCounts = countWords(sentences);
     }
     counts.kept = sentences.length;
-    const trainSize = splitSize(sentences.length, limits.trainShare);
-    if (trainSize === 0 || trainSize === sentences.length) throw new CorpusError(tooFew(counts, limits));
+    const trains = splitOf(sentences, limits.split ?? 'order', limits.trainShare);
+    if (!trains.includes(true) || !trains.includes(false)) throw new CorpusError(tooFew(counts, limits));
 
     // With topWords every remaining word is common in the whole text, however rare it is among the sentences kept.
     const vocabulary = vocabularyOf(wordCounts, limits.topWords === undefined ? limits.minCount : 1);
-    const encoded = sentences.map((sentence) => vocabulary.encode(sentence));
-    encoded.forEach((ids, i) => {
-      if (i < trainSize) counts.trainTokens += ids.length;
-      else counts.testTokens += ids.length;
-      counts.maxTokens = Math.max(counts.maxTokens, ids.length);
-      for (const id of ids) if (id === UNK) counts.unknownTokens++;
+    const train: number[][] = [];
+    let test: number[][] = [];
+    sentences.forEach((sentence, place) => {
+      (trains[place] ? train : test).push(vocabulary.encode(sentence));
+      // Millions of sentences as text and as ids are not needed at once.
+      sentences[place] = '';
     });
-    return { vocabulary, train: encoded.slice(0, trainSize), test: encoded.slice(trainSize), counts };
+    if (limits.split === 'hash') {
+      const whole = test.length;
+      test = withoutThoseOf(train, test);
+      if (test.length === 0) throw new CorpusError(tooFew(counts, limits));
+      counts.testLeftOut = whole - test.length;
+    }
+    counts.trainTokens = train.reduce((sum, ids) => sum + ids.length, 0);
+    counts.testTokens = test.reduce((sum, ids) => sum + ids.length, 0);
+    for (const split of [train, test]) {
+      for (const ids of split) {
+        counts.maxTokens = Math.max(counts.maxTokens, ids.length);
+        for (const id of ids) if (id === UNK) counts.unknownTokens++;
+      }
+    }
+    return { vocabulary, train, test, counts };
   }
 }
 
-/** How many of `sentences` go to training: Python's round(sentences * share), halves to the even neighbour. */
-export function splitSize(sentences: number, share: number): number {
-  const exact = sentences * share;
-  const floor = Math.floor(exact);
-  const rest = exact - floor;
-  if (rest !== 0.5) return rest < 0.5 ? floor : floor + 1;
-  return floor % 2 === 0 ? floor : floor + 1;
+/** Test sentences whose ids no training sentence has; the hash keeps equal words apart, so only UNK makes two alike. */
+function withoutThoseOf(train: readonly number[][], test: number[][]): number[][] {
+  const suspects = new Set(test.filter((ids) => ids.includes(UNK)).map((ids) => ids.join()));
+  if (suspects.size === 0) return test;
+  const shared = new Set(
+    train
+      .filter((ids) => ids.includes(UNK))
+      .map((ids) => ids.join())
+      .filter((ids) => suspects.has(ids)),
+  );
+  return test.filter((ids) => !shared.has(ids.join()));
 }
 
 function countWords(sentences: readonly string[]): Map<string, number> {
@@ -149,8 +173,9 @@ function tooFew(counts: CorpusCounts, limits: CorpusLimits): string {
     `${counts.unique} of them different`;
   const inside =
     limits.topWords === undefined ? '' : ` and ${counts.kept} inside the commonest ${limits.topWords} words`;
+  const advice = limits.split === 'hash' ? 'widen the limits, or split by order' : 'or widen the limits';
   return (
     `${found}${inside}: too few to give training (share ${limits.trainShare}) and test a sentence each. ` +
-    'Give more text, one sentence a line, or widen the limits.'
+    `Give more text, one sentence a line, ${advice}.`
   );
 }

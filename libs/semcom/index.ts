@@ -16,6 +16,7 @@ export * from './normalise.js';
 export * from './philox.js';
 export { positionTable } from './position-table.js';
 export * from './sentences.js';
+export * from './split.js';
 export * from './survey-state-dict.js';
 export * from './tokens.js';
 export * from './vocabulary.js';

@@ -24,8 +24,10 @@ export const keys = {
 
   hybrid: (hybridId: string) => `hybrids/${safe(hybridId)}/hybrid.json`,
   hybridFile: (hybridId: string, file: string) => `hybrids/${safe(hybridId)}/${safe(file)}`,
+  hybrids: () => 'hybrids/',
 
   upload: (sha256: string) => `uploads/${safe(sha256)}`,
+  uploads: () => 'uploads/',
 
   preparation: (preparationId: string) => `preparations/${safe(preparationId)}/preparation.json`,
   preparationResult: (preparationId: string) => `preparations/${safe(preparationId)}/result.json`,
@@ -46,6 +48,7 @@ export const keys = {
   bundleCheckpointFile: (bundleId: string, fence: string, name: string) =>
     `bundles/${safe(bundleId)}/attempts/${safe(fence)}/${safe(name)}`,
   bundle: (bundleId: string) => `bundles/${safe(bundleId)}/`,
+  bundles: () => 'bundles/',
 
   sweep: (sweepId: string) => `sweeps/${safe(sweepId)}/sweep.json`,
   sweepCancelled: (sweepId: string) => `sweeps/${safe(sweepId)}/cancelled.json`,

@@ -8,8 +8,8 @@ import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import type { INestApplicationContext } from '@nestjs/common';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { readCheckpoint, writePyTorch, writeSafetensors } from '#checkpoint';
-import type { CorpusRecord, HybridRecord, TeacherRecord, TrialResult, TrialSpec } from '#experiment';
+import { type NamedTensor, readCheckpoint, writePyTorch, writeSafetensors } from '#checkpoint';
+import type { CorpusRecord, HybridRecord, TeacherRecord, TrialResult, TrialSpec, Warning } from '#experiment';
 import { getJson, keys, putJson } from '#storage';
 import { startWorker } from '../../apps/worker/start-worker.js';
 import { putTinyCorpus, TINY } from '../support/corpus-records.js';
@@ -79,6 +79,34 @@ test('teacher import: a dry run tells, the import measures and warns, the heads 
   const random = await run('teacher', 'import', at('student.pth'), '--corpus', 'tiny', '--heads', '4', '--name', 'raw');
   expect(random.code).toBe(0);
   expect(random.err).toMatch(/warning: BLEU-1 0\.\d{3} at 18 dB: this is not a trained model for this vocabulary/);
+
+  // Said again where students would learn from it.
+  const sweep = await run('sweep', '--teacher', 'raw', '--temperature', '2,4', '--student-layers', '1', '--dry-run');
+  expect(sweep.code).toBe(0);
+  expect(sweep.err).toMatch(
+    /warning: Teacher raw: BLEU-1 0\.\d{3} at 18 dB: this is not a trained model .* import it again/,
+  );
+  const distillation = { teacher: 'raw', temperature: 2, studentLayers: 1, epochs: 1 };
+  const { status, body: accepted } = await api.post('/v1/distillations', distillation);
+  expect(status).toBe(202);
+  expect(accepted.warnings.map(({ code }: Warning) => code)).toContain('teacher-untrained');
+  await api.post(`/v1/sweeps/${accepted.sweepId}/cancel`, {});
+});
+
+test('teacher import: what is noted and warned of is said in Chinese too', async () => {
+  const command = ['teacher', 'import', 'wide.safetensors', '--corpus', 'tiny', '--name', 'raw', '--language', 'zh'];
+  const student = [...readCheckpoint(readFileSync(at('student.pth'))).tensors.values()];
+  const table = student.find(({ name }) => name === 'encoder.pos_encoding.pe') as NamedTensor;
+  const wrong = { ...table, bytes: new Uint8Array(table.bytes.length) };
+  const tensors = student.map((tensor) => (tensor === table ? wrong : tensor));
+  writeFileSync(join(folder, 'wide.safetensors'), writeSafetensors(tensors, { architecture: '{"heads":8}' }));
+  const done = await run(...command, '--heads', '4');
+  expect(done.code).toBe(0);
+  expect(done.err).toContain('注意：文件写明 8 个注意力头；按要求取 4 个。');
+  expect(done.err).toContain('注意：encoder.pos_encoding.pe 不是参考实现的正弦表（第 0 行）');
+  expect(done.err).toMatch(/警告：18 dB 时 BLEU-1 为 0\.\d{3}：对于此词表，这不是训练好的模型。/);
+  const english = await run(...command.slice(0, -2), '--heads', '4', '--dry-run');
+  expect(english.err).toContain('note: The file says 8 heads; 4 are taken, as asked.');
 });
 
 test('teacher import: faults are told as flags, and a file that is none is named', async () => {
@@ -109,14 +137,28 @@ test('corpus add: a compressed text, a table and Latin-1 become corpora, with st
   writeFileSync(join(folder, 'speeches.txt.gz'), gzipSync([...lines, 'too short', lines[0]].join('\n')));
   const packed = await run('corpus', 'add', 'speeches.txt.gz', '--name', 'packed');
   expect(packed).toMatchObject({ code: 0, out: '' });
-  expect(packed.err).toContain('corpus packed: 40 sentences (36 train, 4 test), vocabulary of 12');
+  expect(packed.err).toContain('corpus packed: 40 sentences (37 train, 3 test), vocabulary of 12');
   expect(packed.err).toContain('of 42 lines 41 have the right length, 40 of them are different, 40 are kept');
   expect(packed.err).toMatch(/the vocabulary covers 100\.00 % .* 0 test sentences stand in training too/);
 
   writeFileSync(join(folder, 'table.csv'), `id,speech\n${lines.map((line, i) => `${i},"${line}"\n`).join('')}`);
-  const table = await run('corpus', 'add', 'table.csv', '--name', 'table', '--column', 'speech', '--json');
+  const table = await run(
+    'corpus',
+    'add',
+    'table.csv',
+    '--name',
+    'table',
+    '--column',
+    'speech',
+    '--split',
+    'order',
+    '--json',
+  );
   expect(table.code).toBe(0);
-  expect(JSON.parse(table.out).corpus).toMatchObject({ sentences: { train: 36, test: 4 } });
+  expect(JSON.parse(table.out).corpus).toMatchObject({
+    options: { split: 'order' },
+    sentences: { train: 36, test: 4 },
+  });
   expect((await run('corpus', 'add', 'table.csv', '--name', 'x')).err).toContain('its columns are "id", "speech"');
 
   writeFileSync(join(folder, 'latin.txt'), Buffer.from(lines.join('\n').replaceAll('every', 'éverý'), 'latin1'));
@@ -125,7 +167,10 @@ test('corpus add: a compressed text, a table and Latin-1 become corpora, with st
   // Without its accents the text is the one above, so the corpus is too.
   const [packedIs, latinIs] = [await api.get('/v1/corpora/packed'), await api.get('/v1/corpora/latin')];
   expect(latinIs.body.corpusId).toBe(packedIs.body.corpusId);
-  expect((await run('corpus', 'show', 'latin')).out).toContain('40 sentences (36 train, 4 test)');
+  expect((await run('corpus', 'show', 'latin')).out).toContain('40 sentences (37 train, 3 test)');
+  const unknown = await run('corpus', 'add', 'table.csv', '--name', 'x', '--column', 'speech', '--split', 'random');
+  expect(unknown).toMatchObject({ code: 2, out: '' });
+  expect(unknown.err).toContain('--split: must be one of hash, order');
   const refused = await run('corpus', 'add', 'latin.txt', '--name', 'latin');
   expect(refused.code).toBe(2);
   expect(refused.err).toMatch(/ {2}- latin\.txt: it is not utf-8; name its encoding with --encoding/);
@@ -163,48 +208,12 @@ test("corpus add: the reference's pickles are checked, kept to the id, and repet
   expect(hostile.err).toMatch(/posix.system/);
 });
 
-/** Every module of the reference's DeepSC under its own name, without what it computes. */
-const REFERENCE_CLASS = `
+/** What the loader of an export makes of it, with a DeepSC of the reference's layout. */
+const LOADED = `
 import hashlib, json, sys
 import torch
-from torch import nn
-class Attention(nn.Module):
-    def __init__(self, d):
-        super().__init__()
-        self.wq, self.wk, self.wv, self.dense = (nn.Linear(d, d) for _ in range(4))
-class FeedForward(nn.Module):
-    def __init__(self, d, dff):
-        super().__init__()
-        self.w_1, self.w_2 = nn.Linear(d, dff), nn.Linear(dff, d)
-class Layer(nn.Module):
-    def __init__(self, d, dff, attentions):
-        super().__init__()
-        for name in attentions: self.add_module(name, Attention(d))
-        self.ffn = FeedForward(d, dff)
-        for i in range(len(attentions) + 1): self.add_module(f'layernorm{i + 1}', nn.LayerNorm(d))
-class Positions(nn.Module):
-    def __init__(self, d, rows):
-        super().__init__()
-        self.register_buffer('pe', torch.zeros(1, rows, d))
-class Side(nn.Module):
-    def __init__(self, kind, layers, words, rows, d, dff, attentions):
-        super().__init__()
-        self.embedding, self.pos_encoding = nn.Embedding(words, d), Positions(d, rows)
-        self.add_module(kind, nn.ModuleList(Layer(d, dff, attentions) for _ in range(layers)))
-class ChannelDecoder(nn.Module):
-    def __init__(self, d):
-        super().__init__()
-        self.linear1, self.linear2, self.linear3 = nn.Linear(16, d), nn.Linear(d, 512), nn.Linear(512, d)
-        self.layernorm = nn.LayerNorm(d)
-class DeepSC(nn.Module):
-    def __init__(self, layers, source, target, source_rows, target_rows, d, heads, dff, dropout):
-        super().__init__()
-        self.encoder = Side('enc_layers', layers, source, source_rows, d, dff, ['mha'])
-        self.channel_encoder = nn.Sequential(nn.Linear(d, 256), nn.ReLU(), nn.Linear(256, 16))
-        self.channel_decoder = ChannelDecoder(d)
-        self.decoder = Side('dec_layers', layers, target, target_rows, d, dff, ['self_mha', 'src_mha'])
-        self.dense = nn.Linear(d, target)
-sys.path.insert(0, sys.argv[1])
+sys.path[:0] = sys.argv[1:]
+from torch_deepsc import DeepSC
 import load_model
 state = load_model.load(DeepSC).state_dict()
 digest = lambda tensor: hashlib.sha256(bytes(tensor.contiguous().view(-1).view(torch.uint8).tolist())).hexdigest()
@@ -248,7 +257,8 @@ const pythonWithSafetensors = findPython('torch, safetensors.torch');
 const skipped = (program: string | undefined, what: string) => (program ? '' : ` (skipped: no Python with ${what})`);
 
 function expectLoaded(program: string, format: string): void {
-  const out = execFileSync(program, ['-c', REFERENCE_CLASS, join(folder, `out-${format}`)], { encoding: 'utf8' });
+  const support = new URL('../support', import.meta.url).pathname;
+  const out = execFileSync(program, ['-B', '-c', LOADED, join(folder, `out-${format}`), support], { encoding: 'utf8' });
   const state = JSON.parse(out) as Record<string, [number[], string]>;
   expect(Object.keys(state)).toHaveLength(186);
   for (const [name, { shape, bytes }] of original()) {
@@ -285,6 +295,13 @@ async function putTrial(teacher: TeacherRecord, trialId: string, freezeKeptSide:
   await putJson(api.store, keys.trialResult(trialId), { ...result, artifacts: [file] });
 }
 
+test('hybrid list: without any it says how one is made', async () => {
+  expect((await run('hybrid', 'list')).out).toMatch(
+    /^no hybrids yet; .*hybrid --transmitter A --receiver B' makes one/,
+  );
+  expect((await run('hybrid', 'list', '--language', 'zh')).out).toContain('还没有混合模型');
+});
+
 test('hybrid: any two models of one vocabulary and width are scored; a pair that never met is called broken', async () => {
   const teacher = (await api.get('/v1/teachers/teacher')).body as TeacherRecord;
   const broken = await run('hybrid', '--transmitter', 'teacher', '--receiver', 'raw', '--json');
@@ -293,6 +310,9 @@ test('hybrid: any two models of one vocabulary and width are scored; a pair that
   expect(record.warnings.map(({ code }) => code)).toEqual(['unfrozen-pair', 'broken-link']);
   expect(record.architecture).toMatchObject({ encoderLayers: 4, decoderLayers: 2 });
   expect((await api.get(`/v1/hybrids/${record.hybridId}`)).body).toEqual(record);
+  const again = await run('hybrid', '--transmitter', 'teacher', '--receiver', 'raw', '--language', 'zh');
+  expect(again.err).toContain('警告：raw 没有在 teacher 冻结的发射端之后训练');
+  expect(again.err).toMatch(/警告：18 dB 时 BLEU-1 为 0\.\d{3}：链路断开，两端互不理解。/);
   const file = record.files.find(({ name }) => name === 'hybrid_model.safetensors');
   const { tensors } = readCheckpoint(await api.store.get(file?.key ?? ''));
   const sent = 'encoder.enc_layers.3.mha.wq.weight';
@@ -306,6 +326,15 @@ test('hybrid: any two models of one vocabulary and width are scored; a pair that
   expect(frozen.err).not.toContain('warning');
   // The same weights on both sides: it scores what the teacher does.
   for (const score of teacher.scores.bleu1) expect(frozen.out).toContain(score.toFixed(4));
+
+  const listed = await run('hybrid', 'list');
+  expect(listed).toMatchObject({ code: 0, err: '' });
+  expect(listed.out).toMatch(new RegExp(`hybrid .*teacher .*raw .*0\\.\\d{3} \\(18 dB\\) .*${record.hybridId}`));
+  expect(listed.out).toContain('/final_student_model');
+  expect(JSON.parse((await run('hybrid', 'list', '--json')).out)).toContainEqual(record);
+  const page = await api.get('/v1/hybrids?limit=1');
+  expect(page.body.items).toHaveLength(1);
+  expect((await api.get(`/v1/hybrids?limit=1&cursor=${page.body.nextCursor}`)).body.items).toHaveLength(1);
 
   const exported = await run('teacher', 'export', record.hybridId, '--to', 'hybrid');
   expect(exported.code).toBe(0);

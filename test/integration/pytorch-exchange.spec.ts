@@ -1,5 +1,5 @@
-// PyTorch itself reads what libs/checkpoint writes, and the other way round. Needs a Python with torch (Debian:
-// python3-torch); without one these tests are skipped and say so. The Python package safetensors is used where present.
+// PyTorch itself reads what libs/checkpoint writes, and the other way round; so does the Python package safetensors. Needs a
+// Python with torch (Debian: python3-torch) and one with safetensors; tests without theirs are skipped and say so.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -19,8 +19,10 @@ const rewritten = [
 
 const python = findPython('torch');
 const pythonWithSafetensors = findPython('torch, safetensors.torch');
+const pythonWithNumpy = findPython('numpy, safetensors.numpy');
 const withoutTorch = python ? '' : ' (skipped: no Python with torch was found)';
 const withoutSafetensors = pythonWithSafetensors ? '' : ' (skipped: no Python with torch and safetensors was found)';
+const withoutNumpy = pythonWithNumpy ? '' : ' (skipped: no Python with numpy and safetensors was found)';
 
 let folder = '';
 
@@ -40,6 +42,8 @@ def raw(t):
 def listing(state):
     return [[k, str(v.dtype), list(v.shape), hashlib.sha256(raw(v)).hexdigest()] for k, v in state.items()]
 `;
+
+const byName = (a: Listing[number], b: Listing[number]) => (a[0] < b[0] ? -1 : 1);
 
 function runPython(program: string, script: string, ...args: string[]): Listing {
   return JSON.parse(execFileSync(program, ['-c', describeState + script, ...args], { encoding: 'utf8' })) as Listing;
@@ -147,6 +151,57 @@ with safe_open(sys.argv[1], 'pt') as f:
     print(json.dumps(listing({k: f.get_tensor(k) for k in f.keys()})))
 `;
   const found = runPython(pythonWithSafetensors as string, script, copy);
-  const byName = (a: Listing[number], b: Listing[number]) => (a[0] < b[0] ? -1 : 1);
   expect(found.sort(byName)).toEqual(listing(tensors).sort(byName));
+});
+
+/** As `listing`, of numpy arrays, which have every dtype but bfloat16. */
+const describeArrays = `
+import hashlib, json, sys
+import numpy
+from safetensors import safe_open
+from safetensors.numpy import save_file
+def listing(arrays):
+    return [[k, f'torch.{v.dtype}', list(v.shape), hashlib.sha256(numpy.ascontiguousarray(v).tobytes()).hexdigest()] for k, v in arrays.items()]
+`;
+
+function runNumpy(script: string, ...args: string[]): Listing {
+  const out = execFileSync(pythonWithNumpy as string, ['-c', describeArrays + script, ...args], { encoding: 'utf8' });
+  return JSON.parse(out) as Listing;
+}
+
+test.skipIf(!pythonWithNumpy)(`safetensors without torch: the package reads what we write${withoutNumpy}`, () => {
+  const files = ['dtypes.safetensors', 'integers.pth', 'float64.pth'];
+  const tensors = files
+    .flatMap((file) => readGolden(`checkpoints/${file}`).map((one) => ({ ...one, name: `${file}/${one.name}` })))
+    .filter(({ dtype }) => dtype in dtypeNames && dtype !== 'BF16');
+  expect(new Set(tensors.map(({ dtype }) => dtype)).size).toBe(Object.keys(dtypeNames).length - 1);
+  const copy = join(folder, 'numpy.safetensors');
+  writeFileSync(copy, writeSafetensors(tensors, { teacher: 'déjà "vu"', config: '{"heads":8}' }));
+  const script = `
+with safe_open(sys.argv[1], 'numpy') as f:
+    assert f.metadata() == {'teacher': 'déjà "vu"', 'config': '{"heads":8}'}
+    print(json.dumps(listing({k: f.get_tensor(k) for k in f.keys()})))
+`;
+  expect(runNumpy(script, copy).sort(byName)).toEqual(listing(tensors).sort(byName));
+});
+
+test.skipIf(!pythonWithNumpy)(`safetensors without torch: what the package writes is read here${withoutNumpy}`, () => {
+  const saved = join(folder, 'saved.safetensors');
+  const script = `
+draw = numpy.random.default_rng(7)
+arrays = {name: (draw.normal(size=(3, 5)) * 3).astype(name) for name in
+          ('float64', 'float32', 'float16', 'int64', 'int32', 'int16', 'int8', 'bool')}
+arrays['uint8'] = draw.integers(0, 256, 7).astype('uint8')
+arrays['scalar'], arrays['empty'] = numpy.array(2.5, 'float32'), numpy.zeros((0, 3), 'float32')
+save_file(arrays, sys.argv[1], {'architecture': '{"heads":8}', 'é': '✓'})
+print(json.dumps(listing(arrays)))
+`;
+  const wanted = runNumpy(script, saved);
+  const { tensors, metadata, format } = readCheckpoint(readFileSync(saved), saved);
+  expect(listing(tensors.values()).sort(byName)).toEqual(wanted.sort(byName));
+  expect([...metadata].sort()).toEqual([
+    ['architecture', '{"heads":8}'],
+    ['é', '✓'],
+  ]);
+  expect(format).toBe('safetensors');
 });

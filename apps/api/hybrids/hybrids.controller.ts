@@ -1,9 +1,10 @@
 // /v1/hybrids: one stored model's transmitter with another's receiver, scored.
 import { Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
 import { type HybridRecord, type HybridRequest, parseHybridRequest } from '#experiment';
-import { Answers, Operation, PathId, Problems, Takes } from '../openapi/decorators.js';
+import { Answers, Operation, Paged, PathId, Problems, Takes } from '../openapi/decorators.js';
+import type { Page } from '../records/records.service.js';
 import { JsonBody, ParsePipe } from '../requests/json-body.js';
-import { refuseQuery } from '../requests/query.js';
+import { QueryReader, refuseQuery } from '../requests/query.js';
 import { type HybridSubmission, HybridsService } from './hybrids.service.js';
 
 @Controller({ path: 'hybrids', version: '1' })
@@ -27,6 +28,18 @@ export class HybridsController {
   ): Promise<HybridSubmission> {
     refuseQuery(query);
     return this.hybrids.start(request);
+  }
+
+  @Get()
+  @Operation({ tag: 'hybrids', summary: 'List hybrids' })
+  @Paged()
+  @Answers(200, 'A page of hybrids', 'HybridPage')
+  @Problems(400, 401, 503)
+  list(@Query() query: object): Promise<Page<HybridRecord>> {
+    const reader = new QueryReader(query, ['limit', 'cursor']);
+    const page = reader.page();
+    reader.done();
+    return this.hybrids.list(page);
   }
 
   @Get(':hybridId')

@@ -10,10 +10,13 @@ import {
   unfrozenPairWarning,
   type Warning,
 } from '#experiment';
+import { keys } from '#storage';
 import { ModelsService, type StoredModel } from '../models/models.service.js';
 import type { PreparationView } from '../preparations/preparation-view.js';
 import { PreparationsService } from '../preparations/preparations.service.js';
-import { RecordsService } from '../records/records.service.js';
+import { mapLimited } from '../records/map-limited.js';
+import { type Page, RecordsService } from '../records/records.service.js';
+import type { PageRequest } from '../requests/query.js';
 
 export interface HybridSubmission {
   preparation: PreparationView;
@@ -45,6 +48,13 @@ export class HybridsService {
       warnings,
     };
     return { preparation: await this.preparations.ask(request), warnings };
+  }
+
+  /** In the order of their ids. */
+  list(page: PageRequest): Promise<Page<HybridRecord>> {
+    return this.records.page(keys.hybrids(), 'hybrid.json', page, (ids) =>
+      mapLimited(ids, (id) => this.records.hybrid(id)),
+    );
   }
 
   async get(hybridId: string): Promise<HybridRecord> {

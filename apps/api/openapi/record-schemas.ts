@@ -1,5 +1,5 @@
 // OpenAPI schemas of what is stored and shown as it is: corpora, teachers, measurements (libs/experiment/records.ts).
-import { CHANNEL_PROFILES, CHANNELS, TEACHER_TRAINING_FIELDS } from '#experiment';
+import { CHANNEL_PROFILES, CHANNELS, SPLITS, TEACHER_TRAINING_FIELDS } from '#experiment';
 import { HYPERPARAMETERS_SCHEMA, type JsonSchema } from './request-schemas.js';
 
 export const text: JsonSchema = { type: 'string' };
@@ -43,13 +43,20 @@ export const corpusFacts: Record<string, JsonSchema> = {
       exactly({ kind: choice('tokens'), files: listOf(exactly({ fileName: text, sha256: text })) }),
     ],
   },
-  'options?': exactly({ minWords: count, maxWords: count, minCount: count, 'topWords?': count, trainShare: number }),
+  'options?': exactly({
+    minWords: count,
+    maxWords: count,
+    minCount: count,
+    'topWords?': count,
+    trainShare: number,
+    'split?': choice(...SPLITS),
+  }),
   vocabularySize: count,
   maxTokens: count,
   sentences: exactly({ train: count, test: count }),
   tokens: exactly({ train: count, test: count }),
   'statistics?': exactly({
-    'text?': exactly({ lines: count, inLength: count, unique: count, kept: count }),
+    'text?': exactly({ lines: count, inLength: count, unique: count, kept: count, 'testLeftOut?': count }),
     tokensPerSentence: exactly({ min: count, mean: number, max: count }),
     coverage: number,
     wordsUnseenInTraining: count,
@@ -111,7 +118,13 @@ export const RECORD_SCHEMAS = {
     missing: listOf(text),
     extra: listOf(text),
     mismatched: listOf(exactly({ name: text, found: listOf(count), expected: listOf(count) })),
-    notes: listOf(text),
+    notes: listOf(
+      exactly({
+        code: text,
+        message: text,
+        values: { type: 'object', additionalProperties: { oneOf: [text, number] } },
+      }),
+    ),
     faults: listOf(exactly({ path: text, message: text })),
   }),
   ParameterCounts: exactly({ total: count, core: count }),
@@ -140,6 +153,18 @@ export const RECORD_SCHEMAS = {
     files: listOf(storedFile),
     numerics: ref('Numerics'),
     createdAt: time,
+  }),
+  Verification: exactly({
+    model: text,
+    sha256: text,
+    holds: flag,
+    tolerance: number,
+    largest: exactly({ order: count, snrDb: number, recorded: number, measured: number }),
+    sentences: count,
+    recorded: ref('BleuCurve'),
+    measured: ref('BleuCurve'),
+    'recordedNumerics?': ref('Numerics'),
+    numerics: ref('Numerics'),
   }),
   TeacherTraining: exactly({
     ...Object.fromEntries(Object.keys(TEACHER_TRAINING_FIELDS).map((name) => [name, number])),

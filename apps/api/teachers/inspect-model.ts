@@ -1,7 +1,7 @@
 // What a model file holds, looked at before anything of it is kept: its tensors against the DeepSC they seem to be, its
 // position tables, its heads, and every reason why it cannot be a teacher. Only bytes are looked at; no TensorFlow here.
 import { type Checkpoint, CheckpointError, readCheckpoint, toFloat32, withoutPrefix } from '#checkpoint';
-import { type Fault, InvalidRequest, type ModelInspection } from '#experiment';
+import { type Fault, type ImportNote, InvalidRequest, type ModelInspection } from '#experiment';
 import type { UploadedFile } from '../requests/uploaded-files.js';
 
 type Semcom = typeof import('#semcom');
@@ -26,9 +26,9 @@ export function inspectModel(
   const survey = semcom.surveyStateDict(new Map([...tensors].map(([name, { shape }]) => [name, shape])));
   const { sizes, positions, missing, extra, mismatched } = survey;
   const faults: Fault[] = [];
-  const notes = [...checkpoint.notes];
-  const nonFinite = notes.find((note) => note.startsWith('NaN or infinite'));
-  if (nonFinite) faults.push({ path: 'model', message: nonFinite });
+  const notes: ImportNote[] = [...checkpoint.notes];
+  const nonFinite = notes.find(({ code }) => code === 'non-finite');
+  if (nonFinite) faults.push({ path: 'model', message: nonFinite.message });
   for (const name of missing) faults.push({ path: name, message: 'is missing' });
   for (const { name, found, expected } of mismatched) {
     faults.push({ path: name, message: `is [${found.join(', ')}], expected [${expected.join(', ')}]` });
@@ -76,7 +76,7 @@ function headsOf(
   sizes: Sizes,
   asked: number | undefined,
   checkpoint: Checkpoint,
-  { faults, notes, semcom }: { faults: Fault[]; notes: string[]; semcom: Semcom },
+  { faults, notes, semcom }: { faults: Fault[]; notes: ImportNote[]; semcom: Semcom },
 ): number | undefined {
   const { dModel } = sizes;
   const possible = semcom.headsThatDivide(dModel);
@@ -87,12 +87,16 @@ function headsOf(
       faults.push({ path: 'heads', message: `${asked} heads do not divide the width ${dModel}; ${choices}` });
       return undefined;
     }
-    if (told !== undefined && told !== asked) notes.push(`The file says ${told} heads; ${asked} are taken, as asked.`);
+    if (told !== undefined && told !== asked) {
+      const message = `The file says ${told} heads; ${asked} are taken, as asked.`;
+      notes.push({ code: 'heads-as-asked', message, values: { told, asked } });
+    }
     return asked;
   }
   if (told !== undefined && possible.includes(told)) return told;
   if (dModel === REFERENCE_WIDTH) {
-    notes.push(`The tensors do not tell the heads; ${REFERENCE_HEADS} are taken, as the reference has them.`);
+    const message = `The tensors do not tell the heads; ${REFERENCE_HEADS} are taken, as the reference has them.`;
+    notes.push({ code: 'heads-of-reference', message, values: { heads: REFERENCE_HEADS } });
     return REFERENCE_HEADS;
   }
   const message = `the tensors do not tell the number of attention heads; give it (--heads): ${choices}`;
@@ -123,10 +127,12 @@ function positionNotes(
   tensors: ReturnType<typeof withoutPrefix>,
   { transmitter, receiver }: ModelInspection['positions'],
   semcom: Semcom,
-): string[] {
-  const notes: string[] = [];
+): ImportNote[] {
+  const notes: ImportNote[] = [];
   if (transmitter !== receiver) {
-    notes.push(`The position tables have ${transmitter ?? 'no'} and ${receiver ?? 'no'} rows; both are recomputed.`);
+    const message = `The position tables have ${transmitter ?? 'no'} and ${receiver ?? 'no'} rows; both are recomputed.`;
+    const values = { transmitter: transmitter ?? 0, receiver: receiver ?? 0 };
+    notes.push({ code: 'position-rows-differ', message, values });
   }
   for (const name of ['encoder.pos_encoding.pe', 'decoder.pos_encoding.pe']) {
     const table = tensors.get(name);
@@ -136,9 +142,9 @@ function positionNotes(
     const expected = semcom.positionTable(ROWS_COMPARED, width);
     for (let i = 0; i < Math.min(values.length, expected.length); i++) {
       if (Math.abs((values[i] as number) - (expected[i] as number)) <= POSITION_TOLERANCE) continue;
-      notes.push(
-        `${name} is not the sinusoid of the reference (row ${Math.floor(i / width)}); it is recomputed, so the model may behave otherwise here.`,
-      );
+      const row = Math.floor(i / width);
+      const message = `${name} is not the sinusoid of the reference (row ${row}); it is recomputed, so the model may behave otherwise here.`;
+      notes.push({ code: 'no-sinusoid', message, values: { name, row } });
       break;
     }
   }

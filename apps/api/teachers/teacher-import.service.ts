@@ -7,6 +7,7 @@ import {
   type Architecture,
   type CorpusRecord,
   type Fault,
+  type ImportNote,
   InvalidRequest,
   type ModelInspection,
   type PreparationRequest,
@@ -182,12 +183,11 @@ function nameFrom(fileName: string): string {
   return plain || 'imported';
 }
 
-function lengthNotes({ positions }: ModelInspection, { maxTokens }: CorpusRecord): string[] {
+function lengthNotes({ positions }: ModelInspection, { maxTokens }: CorpusRecord): ImportNote[] {
   const rows = Math.min(positions.transmitter ?? maxTokens, positions.receiver ?? maxTokens);
   if (rows >= maxTokens) return [];
-  return [
-    `The model was made for sentences of up to ${rows} tokens, the corpus has up to ${maxTokens}; the position table is made longer.`,
-  ];
+  const message = `The model was made for sentences of up to ${rows} tokens, the corpus has up to ${maxTokens}; the position table is made longer.`;
+  return [{ code: 'sentences-longer', message, values: { rows, maxTokens } }];
 }
 
 function oneAtATime<T>(look: () => Promise<T>): Promise<T> {

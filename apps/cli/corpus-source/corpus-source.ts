@@ -2,7 +2,8 @@
 // reference's pickled token ids; told by name and content, and turned into one UTF-8 text, a paragraph a line.
 import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { bytesOf, type Encoding, SourceFault, textOf } from './decode.js';
+import { MAX_TEXT_BYTES } from '#experiment';
+import { bytesOf, type Encoding, firstBytes, markedEncoding, SourceFault, textOf } from './decode.js';
 import { columnOfJsonLines, columnOfRows, linesOf, separatedRows } from './records.js';
 
 export interface SourceOptions {
@@ -22,14 +23,19 @@ export type CorpusSource =
   | { kind: 'tokens'; files: { train: string; test: string; vocabulary: string } };
 
 const DEFAULT_COLUMN = 'text';
+const TABLE = /\.(csv|tsv|jsonl|ndjson)(?:\.gz)?$/i;
 const LINE_END = Buffer.from('\n');
 
 /** Looks at the path. Throws SourceFault when nothing there can be a corpus, system errors when it cannot be read. */
 export async function openSource(path: string, options: SourceOptions): Promise<CorpusSource> {
   if (/\.(pkl|pickle)$/i.test(path)) return tokensBeside(dirname(path), basename(path));
   const facts = await stat(path);
-  if (!facts.isDirectory())
+  if (!facts.isDirectory()) {
+    if (facts.size > MAX_TEXT_BYTES && !(await mayShrink(path, options))) {
+      throw new SourceFault(`it has ${facts.size} bytes; a text may have ${MAX_TEXT_BYTES} (2 GiB): send a part of it`);
+    }
     return { kind: 'text', size: facts.size, read: (onRead) => readFile(path, options, onRead) };
+  }
   const names = (await readdir(path)).sort();
   if (names.includes('train_data.pkl')) return tokensBeside(path, 'train_data.pkl');
   const files = names.filter((name) => /\.txt(\.gz)?$/i.test(name)).map((name) => join(path, name));
@@ -54,6 +60,12 @@ export async function openSource(path: string, options: SourceOptions): Promise<
       }
     },
   };
+}
+
+/** Whether the text in UTF-8 may be shorter than its file: one column of a table, or two bytes a letter. */
+async function mayShrink(path: string, { encoding }: SourceOptions): Promise<boolean> {
+  if (TABLE.test(path)) return true;
+  return (encoding ?? markedEncoding(await firstBytes(path)) ?? 'utf-8').startsWith('utf-16');
 }
 
 /** train_data.pkl with test_data.pkl beside it, and vocab.json beside it or one folder up, as the reference leaves them. */
@@ -82,7 +94,7 @@ async function* readFile(
   onRead: (bytes: number) => void,
 ): AsyncGenerator<Buffer> {
   const bytes = bytesOf(path, onRead);
-  const kind = /\.(csv|tsv|jsonl|ndjson)(?:\.gz)?$/i.exec(path)?.[1]?.toLowerCase();
+  const kind = TABLE.exec(path)?.[1]?.toLowerCase();
   if (kind === undefined) {
     if (column !== undefined) throw new SourceFault('--column is for .csv, .tsv and .jsonl files');
     yield* inUtf8(textOf(bytes, encoding));

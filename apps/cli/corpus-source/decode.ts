@@ -16,10 +16,16 @@ export class SourceFault extends Error {
 const PIECE_BYTES = 256 * 1024;
 
 export async function isGzip(path: string): Promise<boolean> {
+  const [first, second] = await firstBytes(path);
+  return first === 0x1f && second === 0x8b;
+}
+
+/** The two bytes that tell gzip and UTF-16. */
+export async function firstBytes(path: string): Promise<Uint8Array> {
   const handle = await open(path, 'r');
   try {
     const { buffer, bytesRead } = await handle.read(Buffer.alloc(2), 0, 2, 0);
-    return bytesRead === 2 && buffer[0] === 0x1f && buffer[1] === 0x8b;
+    return buffer.subarray(0, bytesRead);
   } finally {
     await handle.close();
   }

@@ -1,8 +1,9 @@
 // A corpus as vocab.json and the token ids of both splits: made from text by the reference pipeline, or checked where the
 // ids were made elsewhere.
-import { createReadStream } from 'node:fs';
+import { createReadStream, createWriteStream } from 'node:fs';
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import { CheckpointError, readPickledLists } from '#checkpoint';
 import type { CorpusRecord } from '#experiment';
 import {
@@ -32,8 +33,9 @@ type CorpusFacts = Pick<CorpusRecord, 'name' | 'source' | 'options'> & {
 export async function prepareCorpus(job: CorpusJob, workFolder: string, port: TrainerPort): Promise<void> {
   const { name, source, options } = job;
   const corpus = await inWords(() => corpusOfText(job, port));
-  const { lines, inLength, unique, kept } = corpus.counts;
-  await keep(corpus, { name, source, options, text: { lines, inLength, unique, kept } }, workFolder, port);
+  const { lines, inLength, unique, kept, testLeftOut } = corpus.counts;
+  const text = { lines, inLength, unique, kept, ...(testLeftOut === undefined ? {} : { testLeftOut }) };
+  await keep(corpus, { name, source, options, text }, workFolder, port);
 }
 
 /** The reference's train_data.pkl, test_data.pkl and vocab.json, held against each other. */
@@ -109,8 +111,8 @@ async function keep(
   const { vocabulary, train, test } = corpus;
   const folder = await makeFolder(workFolder, 'corpus');
   await writeFile(join(folder, 'vocab.json'), formatVocabulary(vocabulary));
-  await writeFile(join(folder, 'train.json'), JSON.stringify(train));
-  await writeFile(join(folder, 'test.json'), JSON.stringify(test));
+  await writeSentences(join(folder, 'train.json'), train);
+  await writeSentences(join(folder, 'test.json'), test);
   const tokens = (split: number[][]) => split.reduce((sum, ids) => sum + ids.length, 0);
   const statistics = tokenStatistics(corpus, vocabulary.size);
   port.send({
@@ -125,4 +127,18 @@ async function keep(
     },
     files: ['vocab.json', 'train.json', 'test.json'].map((name) => ({ name, contentType: JSON_TYPE })),
   });
+}
+
+const PIECE_SENTENCES = 4096;
+
+/** The bytes of JSON.stringify, in pieces: millions of sentences do not fit one string. */
+async function writeSentences(path: string, sentences: number[][]): Promise<void> {
+  await pipeline(function* () {
+    yield '[';
+    for (let at = 0; at < sentences.length; at += PIECE_SENTENCES) {
+      const piece = JSON.stringify(sentences.slice(at, at + PIECE_SENTENCES));
+      yield `${at === 0 ? '' : ','}${piece.slice(1, -1)}`;
+    }
+    yield ']';
+  }, createWriteStream(path));
 }

@@ -138,7 +138,8 @@ export async function importTeacher(
   sendTeacher(warnings.length > 0 ? { ...measured, warnings } : measured, port);
 }
 
-async function readForeign(file: string, shape: Architecture): Promise<Model> {
+/** A model file of any kind that is read here, as the model whose sizes were told. Throws ImpossibleJob when it is not that. */
+export async function readForeign(file: string, shape: Architecture): Promise<Model> {
   try {
     const state = float32State(withoutPrefix(readCheckpoint(await readFile(file))));
     const faults = stateDictFaults(shape, state);
