@@ -180,6 +180,16 @@ describe('a student in a bundle', () => {
     }
   });
 
+  it('at one rate for all ends with the bytes it would end with alone', async () => {
+    const temperatures = [1, 4, 8];
+    const adam = { learningRate: 1e-3, weightDecay: 0.01, clipNorm: 0.3 };
+    const together = await trainStudents(setupOf({ adam }));
+    for (const [k, temperature] of temperatures.entries()) {
+      const [alone] = await trainStudents(setupOf({ adam, temperature: [temperature] }));
+      expectEqualBytes(together[k] as TrainedStudent, alone as TrainedStudent);
+    }
+  });
+
   it('that diverges is frozen and told with its step; its neighbours get the bytes they would get anyway', async () => {
     const chosen = (rates: number[]): Chosen => ({ adam: { learningRate: rates } });
     const calm = await trainStudents(setupOf(chosen([1e-3, 2e-3, 5e-4])));
