@@ -19,7 +19,6 @@ import {
 } from '#distillation';
 import { startEngine } from '#engine';
 import { type Dropout, disposeWeights, encode, FUSED_KERNELS, initialArrays, RandomStream, weightsFromArrays } from '#semcom';
-import { tinyModel } from './tiny-models.js';
 
 const engine = await startEngine({ backend: 'auto' });
 const isThere = engine.lossKernel !== undefined;
