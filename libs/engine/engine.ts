@@ -31,6 +31,8 @@ export interface Engine {
   notice?: string;
   lossKernel?: ReturnType<typeof openTensorflow>['lossKernel'];
   adam?: ReturnType<typeof openTensorflow>['adam'];
+  /** With TensorFlow's own kernel, which a GPU takes; there wherever `adam` is, so that it can be tested here. */
+  libraryAdam?: ReturnType<typeof openTensorflow>['adam'];
 }
 
 /** No backend that satisfies the options; the message says what to do. */
@@ -101,6 +103,7 @@ function startTensorflow(placed: PlacedEngine, options: EngineOptions): Engine {
       device: opened.isGpu ? 'gpu' : cpuName(),
     },
     adam: opened.adam,
+    libraryAdam: opened.libraryAdam,
   };
   if (opened.lossKernel) engine.lossKernel = opened.lossKernel;
   return engine;

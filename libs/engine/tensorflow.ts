@@ -52,6 +52,7 @@ export function openTensorflow(opsAddon: string | null) {
   return {
     isGpu,
     lossKernel: opsAddon && !isGpu ? lossKernel : undefined,
-    adam: adamInPlace(backend, typeAttribute),
+    adam: adamInPlace(backend, typeAttribute, opsAddon !== null && !isGpu),
+    libraryAdam: adamInPlace(backend, typeAttribute, false),
   };
 }

@@ -151,17 +151,20 @@ describe.skipIf(!isThere)('operations of our own agree with their twins', () => 
     });
   });
 
-  it.each([
+  const ways = [
     ['one rate for all', { learningRate: 0.01, weightDecay: 0.02, clipNorm: 0.5 }],
     ['a rate and a decay a student', { learningRate: [0.01, 0.003, 0.1], weightDecay: [0.02, 0, 0.3], clipNorm: 0.5 }],
     ['a rate a student, no decay, no clipping', { learningRate: [0.01, 0.003, 0.1], weightDecay: 0 }],
-  ])('Adam in place equals plain Adam over 10 steps: %s', (_, chosen) => {
+  ] as const;
+
+  it.each(ways.flatMap(([name, chosen]) => (['adam', 'libraryAdam'] as const).map((which) => [which, name, chosen] as const)))(
+    '%s in place equals plain Adam over 10 steps: %s', (which, _, chosen) => {
     const options = { ...REFERENCE_ADAM, ...chosen };
     const start = new Map([
       ['a', normals('a', [3, 4, 5])],
       ['b', normals('b', [3, 6])],
     ]);
-    const inPlace = (engine.adam as NonNullable<typeof engine.adam>)(start, options, ADAM_ARITHMETIC);
+    const inPlace = (engine[which] as NonNullable<typeof engine.adam>)(start, options, ADAM_ARITHMETIC);
     const plain = plainAdam(start, options);
     for (let step = 0; step < 10; step++) {
       const gradients = new Map([
