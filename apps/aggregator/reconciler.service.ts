@@ -1,5 +1,6 @@
 // Brings the fleet in line with the record: settles sweeps whose trials have ended, puts back jobs that Redis has lost.
 // It needs no event and no memory; both only make it quick.
+import { setTimeout as delay } from 'node:timers/promises';
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import type { PreparationRecord, SweepRecord } from '#experiment';
 import { bundleJobs, type FleetJob, FleetUnavailable, type RedisFleet } from '#queue';
@@ -9,11 +10,15 @@ import { FLEET, STORE } from './connections.js';
 import { OpenSweep } from './open-sweep.js';
 import { settleSweep } from './settle-sweep.js';
 
+/** How long workers are given to report to a Redis that was wiped. */
+const NEW_REDIS_MS = 2_000;
+
 @Injectable()
 export class ReconcilerService {
   private readonly logger = new Logger('Aggregator');
   private readonly open = new Map<string, OpenSweep>();
   private readonly troubles = new Map<string, string>();
+  private heardAt = 0;
 
   constructor(
     @Inject(STORE) private readonly store: ObjectStore,
@@ -22,6 +27,9 @@ export class ReconcilerService {
 
   /** One look at the whole record. One sweep's trouble is said and keeps no other from being settled. */
   async reconcile(): Promise<void> {
+    await this.quietly(async () => {
+      if (await this.fleet.isNew()) this.heardAt = performance.now() + NEW_REDIS_MS;
+    });
     for await (const { id, sizes } of listFolders(this.store, keys.sweeps())) {
       const state = sweepStateOf(new Set(sizes.keys()));
       if (state.isSettled) this.open.delete(id);
@@ -105,6 +113,8 @@ export class ReconcilerService {
   private async putBackBundles(sweep: OpenSweep): Promise<void> {
     const jobs = bundleJobs(sweep.record, (trialId) => sweep.isWanted(trialId));
     await this.quietly(async () => {
+      if ((await missingBundleJobs(this.fleet, jobs)).length === 0) return;
+      await this.untilHeard();
       const lost = await missingBundleJobs(this.fleet, jobs);
       if (lost.length === 0) return;
       await this.fleet.enqueue(lost);
@@ -118,11 +128,18 @@ export class ReconcilerService {
       const job: FleetJob = { kind: 'preparation', preparationId, owner };
       await this.quietly(async () => {
         if ((await this.fleet.known([job])).size > 0) return;
+        await this.untilHeard();
         if ((await this.fleet.livePreparations([preparationId])).size > 0) return;
         await this.fleet.enqueue([job]);
         this.logger.warn(`preparation ${preparationId} had no job and was enqueued again`);
       });
     });
+  }
+
+  /** Workers show within a second what they are at; until then all their jobs seem lost to a new Redis. */
+  private async untilHeard(): Promise<void> {
+    const waitMs = this.heardAt - performance.now();
+    if (waitMs > 0) await delay(waitMs);
   }
 
   /** A lease, 'taken', or nothing when Redis is gone: then the work is done without, and the store decides. */

@@ -31,6 +31,8 @@ import { TeachersController } from './teachers/teachers.controller.js';
 import { TeachersService } from './teachers/teachers.service.js';
 import { TrialsController } from './trials/trials.controller.js';
 import { TrialsService } from './trials/trials.service.js';
+import { VerificationsController } from './verifications/verifications.controller.js';
+import { VerificationsService } from './verifications/verifications.service.js';
 import { VersionController } from './version/version.controller.js';
 import { WorkersController } from './workers/workers.controller.js';
 
@@ -40,6 +42,7 @@ import { WorkersController } from './workers/workers.controller.js';
     TeachersController,
     ModelsController,
     HybridsController,
+    VerificationsController,
     PreparationsController,
     SweepsController,
     DistillationsController,
@@ -56,6 +59,7 @@ import { WorkersController } from './workers/workers.controller.js';
     TeacherImportService,
     ModelsService,
     HybridsService,
+    VerificationsService,
     PreparationsService,
     SweepsService,
     SweepSubmissionService,

@@ -13,6 +13,7 @@ import type {
   TrialRole,
   TrialStatus,
   TrialSummary,
+  Verification,
   Warning,
 } from '#experiment';
 import type { Texts } from './texts.js';
@@ -80,7 +81,7 @@ export interface AcceptedDistillation {
 
 export interface PreparationView {
   preparationId: string;
-  kind: 'corpus' | 'teacher' | 'hybrid';
+  kind: 'corpus' | 'teacher' | 'hybrid' | 'verification';
   name: string;
   status: 'queued' | 'running' | 'completed' | 'failed';
   progress?: { fraction: number; message: string };
@@ -88,6 +89,7 @@ export interface PreparationView {
   corpusId?: string;
   teacherId?: string;
   hybridId?: string;
+  verification?: Verification;
 }
 
 /** A corpus or teacher in a list: stored, being made, or a built-in that could be made. */

@@ -3,11 +3,14 @@
 import type { KeptRecord, TrimmedRecord } from '#experiment';
 import { findJson, keys, type ObjectStore, putJson } from '#storage';
 import type { Context } from './context.js';
+import { findLeftovers, type Leftover } from './leftovers.js';
 import { asTrouble, openNamedStore } from './named-store.js';
 import { type Dispensable, findDispensable } from './retention.js';
 import { plainTable } from './sweep-table.js';
 import { EXIT_WRONG_REQUEST, Interrupted, Trouble } from './trouble.js';
 import { shownBytes } from './wording.js';
+
+export type GcReason = 'checkpoint' | 'orphan' | Leftover['reason'];
 
 const MOST_DAYS = 36_500;
 
@@ -17,15 +20,25 @@ export async function gc(
 ): Promise<void> {
   const { texts, terminal } = context;
   const checkpointDays = wholeDays(context, flags.checkpointsAfter);
-  const store = await openNamedStore(context, flags.store);
-  const removed: { trialId: string; key: string; size: number; reason: 'checkpoint' | 'orphan' }[] = [];
+  // What opening would take away is reported here, and removed when told.
+  const store = await openNamedStore(context, flags.store, { keepUnfinished: true });
+  const now = new Date();
+  const removed: { trialId?: string; key: string; size: number; reason: GcReason }[] = [];
+  const goOn = () => {
+    if (context.interrupted.aborted) throw new Interrupted();
+  };
   await asTrouble(async () => {
-    for await (const trial of findDispensable(store, { checkpointDays, now: new Date() })) {
-      if (context.interrupted.aborted) throw new Interrupted();
+    for await (const trial of findDispensable(store, { checkpointDays, now })) {
+      goOn();
       if (flags.delete) await remove(store, trial);
       const { trialId } = trial;
       for (const { key, size } of trial.checkpoints) removed.push({ trialId, key, size, reason: 'checkpoint' });
       for (const { key, size } of trial.orphans) removed.push({ trialId, key, size, reason: 'orphan' });
+    }
+    for await (const { remove: removeLeftover, ...leftover } of findLeftovers(store, now)) {
+      goOn();
+      if (flags.delete) await removeLeftover();
+      removed.push(leftover);
     }
   });
   await store.close();

@@ -12,7 +12,7 @@ import { EXIT_WRONG_REQUEST, Trouble } from './trouble.js';
 export async function openNamedStore(
   context: Context,
   name: string | undefined,
-  options: { mayBeNew?: boolean } = {},
+  options: { mayBeNew?: boolean; keepUnfinished?: boolean } = {},
 ): Promise<ObjectStore> {
   const { texts, terminal } = context;
   const settings = settingsOf(context, name);
@@ -20,7 +20,7 @@ export async function openNamedStore(
     throw new Trouble(texts.noSuchStore(settings.folder), EXIT_WRONG_REQUEST);
   }
   const { openStore } = await import('#storage');
-  const store = await asTrouble(() => openStore(settings));
+  const store = await asTrouble(() => openStore(settings, { keepUnfinished: options.keepUnfinished === true }));
   for (const warning of store.warnings) terminal.say(texts.warning(warning));
   return store;
 }

@@ -141,7 +141,8 @@ function addQueryCommands(program: Command, texts: Texts, contextFor: ContextFor
     .action((id, flags) => pull(contextFor(flags), id, flags));
   add(program, 'verify', texts.helpVerify)
     .argument('<id>', texts.helpVerifyId)
-    .action((id, flags) => verify(contextFor(flags), id));
+    .option('--scores [trial]', texts.helpVerifyScores)
+    .action((id, flags) => verify(contextFor(flags), id, flags));
   add(program, 'status', texts.helpStatus)
     .argument('[sweep]', texts.helpSweepId)
     .action((id, flags) => status(contextFor(flags), id));

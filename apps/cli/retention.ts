@@ -1,6 +1,6 @@
 // What of the record may go: intermediate checkpoints after some days, and what attempts left that came second. Everything
 // that is not known to be one of these stays, and so does all that a kept or unsettled sweep refers to.
-import type { SettledRecord, StoredFile, SweepRecord, TrialResult } from '#experiment';
+import { bundleIdOf, type SettledRecord, type StoredFile, type SweepRecord, type TrialResult } from '#experiment';
 import { findJson, keys, listFolders, type ObjectStore, sweepStateOf, trialStateOf } from '#storage';
 
 export interface RetentionPolicy {
@@ -22,7 +22,7 @@ const DAY_MS = 24 * 3600 * 1000;
 
 /** Trials with something that may go, in the order of their ids. */
 export async function* findDispensable(store: ObjectStore, policy: RetentionPolicy): AsyncGenerator<Dispensable> {
-  const held = await heldTrials(store, policy);
+  const { trials: held } = await heldBySweeps(store, { settledDays: policy.checkpointDays, now: policy.now });
   for await (const { id: trialId, sizes } of listFolders(store, keys.trials())) {
     const { retry, hasResult } = trialStateOf(new Set(sizes.keys()));
     if (!hasResult) continue;
@@ -41,16 +41,20 @@ export async function* findDispensable(store: ObjectStore, policy: RetentionPoli
   }
 }
 
-/** Trials of sweeps that are kept, not settled, or settled too short a time ago. */
-async function heldTrials(store: ObjectStore, policy: RetentionPolicy): Promise<Set<string>> {
-  const held = new Set<string>();
+/** Trials of sweeps that are kept, not settled, or settled too short a time ago; and the bundles that they make. */
+export async function heldBySweeps(
+  store: ObjectStore,
+  { settledDays, now }: { settledDays: number; now: Date },
+): Promise<{ trials: Set<string>; bundles: Set<string> }> {
+  const held = { trials: new Set<string>(), bundles: new Set<string>() };
   for await (const { id: sweepId, sizes } of listFolders(store, keys.sweeps())) {
     const { version, isSettled } = sweepStateOf(new Set(sizes.keys()));
     const settled = isSettled ? await findJson<SettledRecord>(store, keys.sweepSettled(sweepId, version)) : undefined;
-    const isOver = settled !== undefined && ageInDays(settled.settledAt, policy.now) >= policy.checkpointDays;
+    const isOver = settled !== undefined && ageInDays(settled.settledAt, now) >= settledDays;
     if (isOver && !sizes.has('kept.json')) continue;
     const sweep = await findJson<SweepRecord>(store, keys.sweep(sweepId, version));
-    for (const { trialId } of sweep?.trials ?? []) held.add(trialId);
+    for (const { trialId } of sweep?.trials ?? []) held.trials.add(trialId);
+    for (const trialIds of sweep?.bundles ?? []) held.bundles.add(bundleIdOf(trialIds));
   }
   return held;
 }
@@ -61,7 +65,7 @@ function below(trialId: string, key: string): string {
 }
 
 /** A date that cannot be read is never old. */
-function ageInDays(date: string, now: Date): number {
+export function ageInDays(date: string, now: Date): number {
   const age = (now.getTime() - Date.parse(date)) / DAY_MS;
   return Number.isNaN(age) ? 0 : age;
 }

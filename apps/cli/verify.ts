@@ -1,5 +1,5 @@
 // `semdistill verify`: reads every file of a sweep, a trial or a teacher back from the store and compares its SHA-256 with
-// the record's.
+// the record's; with --scores one model is also measured again (verify-scores.ts).
 import { createHash } from 'node:crypto';
 import type { ApiClient } from './api-client.js';
 import { openClient } from './connection.js';
@@ -9,6 +9,7 @@ import { pause } from './fleet/local-fleet.js';
 import { type Planned, planFor } from './pull.js';
 import { plainTable } from './sweep-table.js';
 import { EXIT_WRONG_REQUEST, Gone, Interrupted, Trouble } from './trouble.js';
+import { tellScores, verifyScores } from './verify-scores.js';
 import { shownBytes } from './wording.js';
 
 const PARALLEL = 4;
@@ -24,7 +25,7 @@ interface Verified {
   verdict: Verdict;
 }
 
-export async function verify(context: Context, id: string): Promise<void> {
+export async function verify(context: Context, id: string, flags: { scores?: string | true } = {}): Promise<void> {
   const { texts, terminal, interrupted } = context;
   const client = openClient(context);
   const { planned, folder } = await planFor(context, client, id, {});
@@ -46,8 +47,10 @@ export async function verify(context: Context, id: string): Promise<void> {
   }
   const files = planned.flatMap((file) => results.get(file) ?? []);
   const wrong = files.filter(({ verdict }) => verdict === 'damaged' || verdict === 'missing');
-  if (context.json) terminal.print(JSON.stringify({ files }, null, 2));
-  else {
+  const isIntact = wrong.length === 0;
+  if (context.json) {
+    if (!isIntact || flags.scores === undefined) terminal.print(JSON.stringify({ files }, null, 2));
+  } else {
     const table = plainTable([texts.columnFile, texts.columnSize, 'SHA-256', texts.columnState], [1]);
     for (const [index, file] of files.entries()) {
       const shown = planned[index]?.file.slice(folder.length + 1) ?? file.name;
@@ -55,8 +58,13 @@ export async function verify(context: Context, id: string): Promise<void> {
     }
     terminal.print(table.toString());
   }
-  if (wrong.length > 0) throw new Trouble(texts.notIntact(wrong.length, files.length));
+  if (!isIntact) throw new Trouble(texts.notIntact(wrong.length, files.length));
   terminal.say(texts.allIntact(files.length, shownBytes(files.reduce((sum, { size }) => sum + size, 0))));
+  if (flags.scores === undefined) return;
+  const trial = flags.scores === true ? undefined : flags.scores;
+  const verification = await verifyScores(context, client, { planned, trial });
+  if (context.json) terminal.print(JSON.stringify({ files, verification }, null, 2));
+  tellScores(context, verification);
 }
 
 /** A connection that breaks is tried again; bytes that differ are looked at twice before they are called damaged. */

@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   type CorpusRecord,
+  compareScores,
   corpusIdOf,
   type HybridRecord,
   type HybridSide,
@@ -16,7 +17,16 @@ import {
   teacherIdOf,
 } from '#experiment';
 import { type FleetJob, GivenBack, type JobContext } from '#queue';
-import { findJson, getJson, keys, ObjectNotFound, putJson, putJsonIfAbsent, StoreUnavailable } from '#storage';
+import {
+  findJson,
+  getJson,
+  keys,
+  ObjectCorrupt,
+  ObjectNotFound,
+  putJson,
+  putJsonIfAbsent,
+  StoreUnavailable,
+} from '#storage';
 import { hashFiles, uploadFiles } from './artifacts.js';
 import { BUILTIN_CORPORA, BUILTIN_TEACHERS } from './builtins.js';
 import { writePackageText } from './corpus-text.js';
@@ -25,10 +35,11 @@ import type { TrainerJob, TrainerMessage } from './trainer-protocol.js';
 import { inWorkFolder } from './work-folder.js';
 import { packageRoot } from './worker-settings.js';
 
-type Outcome = Pick<PreparationResult, 'corpusId' | 'teacherId' | 'hybridId'>;
+type Outcome = Pick<PreparationResult, 'corpusId' | 'teacherId' | 'hybridId' | 'verification'>;
 type CorpusJob = Extract<TrainerJob, { kind: 'prepare-corpus' | 'import-corpus' }>;
 type CorpusMessage = Extract<TrainerMessage, { type: 'corpus-completed' }>;
 type HybridMessage = Extract<TrainerMessage, { type: 'hybrid-completed' }>;
+type ScoresMessage = Extract<TrainerMessage, { type: 'scores-measured' }>;
 type TeacherMessage = Extract<TrainerMessage, { type: 'teacher-completed' }>;
 
 /** What one kind of request does, said while it is done. */
@@ -40,6 +51,7 @@ const WORDS: Record<TrainerJob['kind'], string> = {
   'measure-teacher': 'measuring the teacher',
   'import-teacher': 'measuring the teacher',
   'score-hybrid': 'scoring the hybrid',
+  'measure-scores': 'measuring the model again',
 };
 const REPORT_MS = 1_000;
 
@@ -86,6 +98,7 @@ export class PreparationRun {
     const corpus = await this.corpusRecord(request.corpusId);
     const corpusFolder = await this.tools.cache.corpusFolder(corpus);
     if (request.kind === 'hybrid') return this.makeHybrid(request, corpus, workFolder);
+    if (request.kind === 'verification') return this.verify(request, corpus, workFolder);
     const { name } = request;
     if ('training' in request) {
       const { training } = request;
@@ -140,9 +153,13 @@ export class PreparationRun {
 
   private async fetchUpload(file: StoredFile, path: string): Promise<void> {
     try {
-      await this.tools.store.getToFile(file.key, path);
+      const { sha256 } = await this.tools.store.getToFile(file.key, path);
+      if (sha256 === file.sha256) return;
+      throw new Impossible(`The file '${file.name}' is not the recorded one: its SHA-256 is ${sha256}.`);
     } catch (error) {
       if (error instanceof ObjectNotFound) throw new Impossible(`The file '${file.name}' is no longer stored.`);
+      if (error instanceof ObjectCorrupt)
+        throw new Impossible(`The file '${file.name}' cannot be used: ${error.message}.`);
       throw error;
     }
   }
@@ -250,8 +267,27 @@ export class PreparationRun {
     });
   }
 
+  private async verify(
+    { name, model, architecture, recorded }: Extract<PreparationRequest, { kind: 'verification' }>,
+    corpus: CorpusRecord,
+    workFolder: string,
+  ): Promise<Outcome> {
+    const path = join(workFolder, 'model.safetensors');
+    await this.fetchUpload(model, path);
+    const corpusFolder = await this.tools.cache.corpusFolder(corpus);
+    const job: TrainerJob = {
+      kind: 'measure-scores',
+      model: { path, architecture },
+      recorded,
+      corpus,
+      corpusFolder,
+    };
+    const measured = await this.train<ScoresMessage>(job, workFolder, 'scores-measured');
+    return { verification: { model: name, sha256: model.sha256, ...compareScores(recorded, measured) } };
+  }
+
   /** Runs one trainer and gives its completion message. Throws Impossible with the trainer's sentence. */
-  private async train<Message extends CorpusMessage | TeacherMessage | HybridMessage>(
+  private async train<Message extends CorpusMessage | TeacherMessage | HybridMessage | ScoresMessage>(
     job: TrainerJob,
     workFolder: string,
     type: Message['type'],

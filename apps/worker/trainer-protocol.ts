@@ -2,11 +2,13 @@
 // The trainer knows files and TensorFlow; it knows neither the queue nor the object store.
 import type {
   Architecture,
+  BleuCurve,
   CorpusOptions,
   CorpusRecord,
   EpochMetrics,
   HybridRecord,
   Numerics,
+  RecordedScores,
   TeacherRecord,
   TeacherTraining,
   TrialSpec,
@@ -53,6 +55,13 @@ export type TrainerJob =
       kind: 'score-hybrid';
       transmitter: GivenModel;
       receiver: GivenModel;
+      corpus: CorpusRecord;
+      corpusFolder: string;
+    }
+  | {
+      kind: 'measure-scores';
+      model: GivenModel;
+      recorded: RecordedScores;
       corpus: CorpusRecord;
       corpusFolder: string;
     }
@@ -125,6 +134,7 @@ export type TrainerMessage =
       hybrid: Pick<HybridRecord, 'architecture' | 'scores' | 'parameters' | 'numerics' | 'warnings'>;
       files: { name: string; contentType: string }[];
     }
+  | { type: 'scores-measured'; scores: BleuCurve; numerics: Numerics }
   /** Files in <workFolder>/corpus/. */
   | {
       type: 'corpus-completed';

@@ -32,4 +32,5 @@ export * from './statistics.js';
 export * from './teacher-import.js';
 export * from './terms.js';
 export * from './text-file.js';
+export * from './verification.js';
 export * from './warnings.js';

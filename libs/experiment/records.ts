@@ -391,7 +391,49 @@ export type PreparationRequest =
       receiver: HybridSide;
       /** What spoke against the pair when it was asked for. */
       warnings: Warning[];
+    }
+  | {
+      kind: 'verification';
+      /** The model as a user would call it. */
+      name: string;
+      corpusId: string;
+      model: StoredFile;
+      architecture: Architecture;
+      recorded: RecordedScores;
+      /** Each time anew: a file may have changed since. */
+      askedAt: string;
     };
+
+/** Scores as they stand in a record, with all that is needed to compute them again. */
+export interface RecordedScores {
+  scores: BleuCurve;
+  /** The first this many test sentences. */
+  sentences: number;
+  channel: Channel;
+  channelProfile: ChannelProfile;
+  /** Absent where the record was made by another version of our own arithmetic. */
+  numerics?: Numerics;
+  /** So many models were measured side by side, and which side they had in common: it decides the last bits. */
+  together: number;
+  kept: 'transmitter' | 'receiver' | null;
+}
+
+/** A stored model's scores as they were recorded and as a worker has measured them once more. */
+export interface Verification {
+  model: string;
+  /** Of the file that was measured. */
+  sha256: string;
+  holds: boolean;
+  /** Largest difference allowed: 0 on the same numerics. */
+  tolerance: number;
+  /** Where the two lie furthest apart. */
+  largest: { order: number; snrDb: number; recorded: number; measured: number };
+  sentences: number;
+  recorded: BleuCurve;
+  measured: BleuCurve;
+  recordedNumerics?: Numerics;
+  numerics: Numerics;
+}
 
 export interface HybridSide {
   label: string;
@@ -413,5 +455,6 @@ export interface PreparationResult {
   corpusId?: string;
   teacherId?: string;
   hybridId?: string;
+  verification?: Verification;
   finishedAt: string;
 }

@@ -88,7 +88,8 @@ const TAKE_LOCK_AGAIN = `
 if redis.call('exists', KEYS[1]) == 0 then return 'unknown' end
 local holder = redis.call('get', KEYS[2])
 if holder == ARGV[1] then return 'ours' end
-if holder or not redis.call('lpos', KEYS[3], ARGV[3]) then return 'taken' end
+if holder then return 'taken' end
+if not redis.call('lpos', KEYS[3], ARGV[3]) then return 'unknown' end
 redis.call('set', KEYS[2], ARGV[1], 'PX', ARGV[2])
 return 'ours'`;
 
@@ -99,7 +100,11 @@ export function hostJobs(settings: FleetSettings, options: JobHostOptions): JobH
   const running = new Map<string, { token: string; stop: AbortController; ended: Promise<unknown> }>();
   const channels = new FleetChannels(settings.redisUrl, prefix);
   const reporting = connectFailingFast(settings.redisUrl);
-  reporting.on('ready', () => options.onReady?.());
+  reporting.on('ready', () => {
+    options.onReady?.();
+    // Redis was away, perhaps for longer than a lock lasts: it is looked for before anybody else takes the job.
+    for (const jobId of running.keys()) void lookAfterLock(jobId);
+  });
   let draining = false;
 
   /** The time that a job took counts as its owner's, however it ended. */
@@ -161,7 +166,7 @@ export function hostJobs(settings: FleetSettings, options: JobHostOptions): JobH
 
   /**
    * A lock that ran out while Redis was away or full is taken again, as long as nobody else has the job. One that another
-   * worker holds is lost: stop. A job that a wiped Redis forgot is nobody's: go on.
+   * worker holds is lost: stop. A job that a wiped Redis forgot, or that waits again, is nobody's: go on.
    */
   async function lookAfterLock(jobId: string): Promise<void> {
     const job = running.get(jobId);
@@ -172,7 +177,9 @@ export function hostJobs(settings: FleetSettings, options: JobHostOptions): JobH
       options.onTrouble(`another worker has job ${jobId} now; what this one makes of it changes nothing any more`);
       job.stop.abort('lock-lost' satisfies StopReason);
     } else if (found === 'unknown') {
-      options.onTrouble(`Redis no longer knows job ${jobId}; going on, its result will be kept all the same`);
+      options.onTrouble(
+        `Redis no longer knows job ${jobId} as running; going on, its result will be kept all the same`,
+      );
     }
     options.onLockTrouble?.();
   }

@@ -29,6 +29,8 @@ export interface FleetSettings {
 /** The fleet as API and aggregator hold it. */
 export interface RedisFleet extends Fleet {
   livePreparations(preparationIds: string[]): Promise<Map<string, LivePreparation>>;
+  /** True once after Redis was set up or wiped: of what runs it then knows nothing yet. */
+  isNew(): Promise<boolean>;
   /** Jobs that wait, and those that count as running although nobody holds their lock; at most so many of each. */
   heldJobs(limit: number): Promise<{ waiting: FleetJob[]; unheld: FleetJob[] }>;
   /** Names of leases that would outlast `ms` from now, or for ever. */
@@ -134,6 +136,8 @@ export function openFleet(settings: FleetSettings): RedisFleet {
     liveWorkers: (): Promise<LiveWorker[]> => gate.run(() => live.workers()),
     livePreparations: (ids) => gate.run(() => live.preparations(ids)),
     lease: (name, ms) => gate.run((redis) => acquireLease(redis, `${prefix}:lease:${name}`, ms)),
+
+    isNew: () => gate.run(async (redis) => (await redis.set(`${prefix}:epoch`, '1', 'NX')) === 'OK'),
 
     async heldJobs(limit) {
       const [waiting, active] = await gate.run(() =>

@@ -1,8 +1,8 @@
 // Bodies on their way in and out: measured, checked against what was stated, and hashed while they pass.
 import { createHash, type Hash, randomUUID } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
-import { Readable, Transform } from 'node:stream';
+import { Transform } from 'node:stream';
+import { giveBack } from './give-back.js';
 import { type Body, type BodyFacts, BodyMismatch, ObjectCorrupt } from './object-store.js';
 
 const READ_CHUNK = 512 * 1024;
@@ -14,13 +14,7 @@ export function factsOf(bytes: Uint8Array): BodyFacts {
 
 /** Size and SHA-256 of a body, reading a file once. */
 export async function measureBody(body: Body, signal?: AbortSignal): Promise<BodyFacts> {
-  if (body instanceof Uint8Array) return factsOf(body);
-  const file = await open(body.path);
-  try {
-    return await consumeFacts(chunksIn(file), signal);
-  } finally {
-    await file.close();
-  }
+  return body instanceof Uint8Array ? factsOf(body) : await consumeFacts(bodyChunks(body), signal);
 }
 
 /** Reads a stream to its end for its size and SHA-256. */
@@ -36,15 +30,23 @@ export async function consumeFacts(stream: AsyncIterable<unknown>, signal?: Abor
   return { size, sha256: hash.digest('hex') };
 }
 
-/** A file's bytes in one buffer that is filled anew each time: a large file then leaves no garbage of its own size. */
-async function* chunksIn(file: FileHandle, start = 0, end = Number.POSITIVE_INFINITY): AsyncGenerator<Buffer> {
-  const buffer = Buffer.allocUnsafe(READ_CHUNK);
+/**
+ * A file's bytes in one buffer that is filled anew each time: a large file then leaves no garbage of its own size. The
+ * buffer is one of `idle` where there is one, and is put there at the end. A reader that leaves early may have a write of
+ * it under way: that buffer is not used again.
+ */
+async function* chunksIn(
+  file: FileHandle,
+  { start = 0, end = Number.POSITIVE_INFINITY, idle = [] }: { start?: number; end?: number; idle?: Buffer[] } = {},
+): AsyncGenerator<Buffer> {
+  const buffer = idle.pop() ?? Buffer.allocUnsafeSlow(READ_CHUNK);
   for (let at = start; at < end; ) {
     const { bytesRead } = await file.read(buffer, 0, Math.min(buffer.length, end - at), at);
-    if (bytesRead === 0) return;
+    if (bytesRead === 0) break;
     at += bytesRead;
     yield buffer.subarray(0, bytesRead);
   }
+  idle.push(buffer);
 }
 
 /** Throws BodyMismatch when a body is not what the caller stated. */
@@ -110,7 +112,10 @@ export async function saveVerified(
   }
 }
 
-/** Writes and hashes a stream. Small chunks are gathered, and one batch is written while the next one arrives. */
+/**
+ * Writes and hashes a stream. Small chunks are gathered, and one batch is written while the next one arrives. Chunks must
+ * be nobody else's: their memory is given back once they are written.
+ */
 async function writeGathered(
   file: FileHandle,
   source: AsyncIterable<unknown>,
@@ -123,7 +128,8 @@ async function writeGathered(
   let writing: Promise<void> = Promise.resolve();
   const flush = async () => {
     await writing;
-    writing = writeAll(file, gathered);
+    const batch = gathered;
+    writing = writeAll(file, batch).then(() => giveBack(batch));
     // A failure is met where the write is awaited.
     writing.catch(() => {});
     gathered = [];
@@ -184,10 +190,12 @@ export async function openBody(key: string, body: Body): Promise<OpenBody> {
   }
   const file = await open(body.path);
   const { size } = await file.stat();
+  // Of parts that are over, for those to come.
+  const idle: Buffer[] = [];
   return {
     size,
-    part: (start, length) => exactly(key, chunksIn(file, start, start + length), length),
-    hashPart: (start, length, hash) => hashChunks(chunksIn(file, start, start + length), hash),
+    part: (start, length) => exactly(key, chunksIn(file, { start, end: start + length, idle }), length),
+    hashPart: (start, length, hash) => hashChunks(chunksIn(file, { start, end: start + length, idle }), hash),
     close: () => file.close(),
   };
 }
@@ -211,14 +219,17 @@ async function* exactly(key: string, chunks: AsyncGenerator<Buffer>, size: numbe
   if (count < size) throw new BodyMismatch(`${key} was not stored: its file became shorter while it was read`);
 }
 
-/** Bytes as a stream of moderate chunks, or the file's own stream. */
-export function bodyStream(body: Body): Readable {
-  if (!(body instanceof Uint8Array)) return createReadStream(body.path, { highWaterMark: READ_CHUNK });
-  const whole = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
-  return Readable.from(
-    (function* () {
-      for (let at = 0; at < whole.length; at += READ_CHUNK) yield whole.subarray(at, at + READ_CHUNK);
-    })(),
-    { objectMode: false },
-  );
+/** A body from its start to its end; each chunk holds until the next one is asked for. */
+export async function* bodyChunks(body: Body): AsyncGenerator<Buffer> {
+  if (body instanceof Uint8Array) {
+    const whole = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+    for (let at = 0; at < whole.length; at += READ_CHUNK) yield whole.subarray(at, at + READ_CHUNK);
+    return;
+  }
+  const file = await open(body.path);
+  try {
+    yield* chunksIn(file);
+  } finally {
+    await file.close();
+  }
 }

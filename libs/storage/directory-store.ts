@@ -7,7 +7,7 @@ import { type FileHandle, link, lstat, open, readdir, rename, rm, stat, unlink }
 import { dirname, join, resolve } from 'node:path';
 import { pipeline, type Readable } from 'node:stream';
 import type { DirectorySettings } from '#config';
-import { assertIntact, assertStated, bodyStream, consumeFacts, factsOf, saveVerified, verifier } from './body.js';
+import { assertIntact, assertStated, bodyChunks, consumeFacts, factsOf, saveVerified, verifier } from './body.js';
 import {
   absent,
   DirectoryFacts,
@@ -32,11 +32,12 @@ import {
   type PresignOptions,
   type PutOptions,
   StoreUnavailable,
+  UNFINISHED_LIFE_MS,
+  type UnfinishedWrite,
 } from './object-store.js';
 
 const DEFAULT_TYPE = 'application/octet-stream';
 const DEFAULT_PAGE = 1000;
-const TEMPORARY_LIFE_MS = 24 * 3600 * 1000;
 const READ_CHUNK = 1024 ** 2;
 
 /** Signs a URL of the API that streams the object: what a directory store has in place of presigned URLs. */
@@ -49,11 +50,15 @@ interface OpenObject {
   facts: FileFacts;
 }
 
-/** Opens (and makes) the folder, sweeps temporary files older than a day, and tries that it can be written. */
-export async function openDirectoryStore(settings: DirectorySettings, signUrl?: SignUrl): Promise<ObjectStore> {
+/** Opens (and makes) the folder, and tries that it can be written; takes away temporary files older than a day. */
+export async function openDirectoryStore(
+  settings: DirectorySettings,
+  { signUrl, keepUnfinished }: { signUrl?: SignUrl | undefined; keepUnfinished?: boolean | undefined } = {},
+): Promise<ObjectStore> {
   const store = new DirectoryStore(resolve(settings.folder), signUrl);
   await store.check();
-  await store.sweep();
+  if (keepUnfinished) return store;
+  for (const left of await store.unfinished({ olderThanMs: UNFINISHED_LIFE_MS })) await left.remove();
   return store;
 }
 
@@ -78,17 +83,6 @@ class DirectoryStore implements ObjectStore {
       await makeFolder(join(this.root, '.meta'));
       const temporary = await this.writeTemporary(Buffer.alloc(4096), {});
       await unlink(temporary.path);
-    });
-  }
-
-  /** Removes what killed writers left more than a day ago. */
-  async sweep(): Promise<void> {
-    await this.guarded(async () => {
-      for (const name of await readdir(this.temporaryFolder)) {
-        const path = join(this.temporaryFolder, name);
-        const found = await stat(path).catch(absent);
-        if (found && Date.now() - found.mtimeMs > TEMPORARY_LIFE_MS) await unlink(path).catch(absent);
-      }
     });
   }
 
@@ -195,6 +189,20 @@ class DirectoryStore implements ObjectStore {
     return this.signUrl?.(key, options);
   }
 
+  async unfinished({ olderThanMs }: { olderThanMs: number }): Promise<UnfinishedWrite[]> {
+    return await this.guarded(async () => {
+      const found: UnfinishedWrite[] = [];
+      for (const name of (await readdir(this.temporaryFolder).catch(absent)) ?? []) {
+        const path = join(this.temporaryFolder, name);
+        const file = await stat(path).catch(absent);
+        if (!file || Date.now() - file.mtimeMs < olderThanMs) continue;
+        const remove = () => this.guarded(async () => void (await unlink(path).catch(absent)));
+        found.push({ name: `.tmp/${name}`, size: file.size, remove });
+      }
+      return found;
+    });
+  }
+
   async close(): Promise<void> {}
 
   /** Temporary file, facts, then the one step that makes both visible: `publish` is rename or link. */
@@ -231,9 +239,8 @@ class DirectoryStore implements ObjectStore {
     try {
       const hash = createHash('sha256');
       let size = 0;
-      for await (const chunk of bodyStream(body)) {
+      for await (const bytes of bodyChunks(body)) {
         signal?.throwIfAborted();
-        const bytes = chunk as Buffer;
         hash.update(bytes);
         size += bytes.byteLength;
         await file.writeFile(bytes);

@@ -32,6 +32,7 @@ export const keys = {
   hybrids: () => 'hybrids/',
 
   upload: (sha256: string) => `uploads/${safe(sha256)}`,
+  uploads: () => 'uploads/',
 
   preparation: (preparationId: string) => `preparations/${safe(preparationId)}/preparation.json`,
   preparationResult: (preparationId: string) => `preparations/${safe(preparationId)}/result.json`,

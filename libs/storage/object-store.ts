@@ -60,8 +60,23 @@ export interface ObjectStore {
   delete(key: string): Promise<void>;
   /** A URL that fetches the object without credentials, or undefined when the store has none (the API then streams). */
   presign(key: string, options: PresignOptions): Promise<string | undefined>;
+  /** What was begun so long ago and never became an object, as far as the store can tell. */
+  unfinished(options: { olderThanMs: number }): Promise<UnfinishedWrite[]>;
   close(): Promise<void>;
 }
+
+/** Left by a process that was killed while it wrote. */
+export interface UnfinishedWrite {
+  /** An object's key, or the name of a temporary file. */
+  name: string;
+  /** Bytes that it takes up. */
+  size: number;
+  /** Takes it away; a process that still writes it begins anew. */
+  remove(): Promise<void>;
+}
+
+/** So long nobody's unfinished write is touched. */
+export const UNFINISHED_LIFE_MS = 24 * 3600 * 1000;
 
 export class ObjectNotFound extends Error {
   override readonly name = 'ObjectNotFound';

@@ -9,6 +9,8 @@ export interface OpenStoreOptions {
   signUrl?: SignUrl;
   /** How patient the S3 store is with its server. */
   retries?: Partial<RetryPolicy>;
+  /** Opening takes unfinished writes older than a day away, unless told to leave them. */
+  keepUnfinished?: boolean;
 }
 
 /**
@@ -17,10 +19,10 @@ export interface OpenStoreOptions {
  */
 export async function openStore(
   settings: S3Settings | DirectorySettings,
-  { signUrl, retries }: OpenStoreOptions = {},
+  { signUrl, retries, keepUnfinished }: OpenStoreOptions = {},
 ): Promise<ObjectStore> {
-  if (settings.kind === 'directory') return await openDirectoryStore(settings, signUrl);
+  if (settings.kind === 'directory') return await openDirectoryStore(settings, { signUrl, keepUnfinished });
   // Loaded where it is needed: the S3 client takes longer to load than a store in a folder takes to open.
   const { openS3Store } = await import('./s3-store.js');
-  return await openS3Store(settings, retries);
+  return await openS3Store(settings, { retries, keepUnfinished });
 }

@@ -1,13 +1,12 @@
 // Before the first object: is the server there, is there a bucket, can it be written, what did killed processes leave.
 import { randomUUID } from 'node:crypto';
 import type { S3Settings } from '#config';
-import { StoreUnavailable } from './object-store.js';
+import { StoreUnavailable, UNFINISHED_LIFE_MS, type UnfinishedWrite } from './object-store.js';
 import { failureOf } from './s3-abilities.js';
 import { abortUpload } from './s3-multipart.js';
 import type { S3Requests } from './s3-requests.js';
 import { elementsIn, escapeXml, tagIn } from './s3-xml.js';
 
-const UPLOAD_LIFE_MS = 24 * 3600 * 1000;
 const MAX_UPLOADS = 100_000;
 
 /** Finds the bucket or creates it. Throws StoreUnavailable with what to do. */
@@ -74,15 +73,38 @@ async function unfinishedUploads(requests: S3Requests): Promise<UnfinishedUpload
   }
 }
 
-/** Takes unfinished uploads older than a day off the server, as far as it lists them and lets us; says how many. */
-export async function sweepUploads(requests: S3Requests): Promise<number> {
+/** Unfinished uploads begun so long ago. Throws S3Failure where this access key may not list them. */
+export async function unfinishedWrites(requests: S3Requests, olderThanMs: number): Promise<UnfinishedWrite[]> {
+  const found: UnfinishedWrite[] = [];
+  for (const { key, uploadId, initiatedAt } of await unfinishedUploads(requests)) {
+    if (Date.now() - initiatedAt.getTime() < olderThanMs) continue;
+    const remove = () => abortUpload(requests, key, uploadId);
+    found.push({ name: key, size: await sizeOfParts(requests, key, uploadId), remove });
+  }
+  return found;
+}
+
+/** Of the first thousand parts, which is 16 GB. */
+async function sizeOfParts(requests: S3Requests, key: string, uploadId: string): Promise<number> {
   try {
-    const old = (await unfinishedUploads(requests)).filter(isOldUpload);
-    for (const { key, uploadId } of old) await abortUpload(requests, key, uploadId);
-    return old.length;
+    const query = `uploadId=${encodeURIComponent(uploadId)}`;
+    const { text } = await requests.sendForText({ method: 'GET', key, query });
+    return elementsIn(text, 'Part').reduce((sum, part) => sum + Number(tagIn(part, 'Size') ?? 0), 0);
+  } catch (error) {
+    // It has ended since it was listed.
+    if (failureOf(error)?.isNotFound) return 0;
+    throw error;
+  }
+}
+
+/** Takes unfinished uploads older than a day off the server, as far as it lists them and lets us. */
+export async function sweepUploads(requests: S3Requests): Promise<void> {
+  try {
+    for (const { key, uploadId, initiatedAt } of await unfinishedUploads(requests)) {
+      if (isOld(initiatedAt)) await abortUpload(requests, key, uploadId);
+    }
   } catch {
     // Only tidiness is lost: servers need not have this listing, and keys need not be allowed to use it.
-    return 0;
   }
 }
 
@@ -91,17 +113,17 @@ export async function sweepProbes(requests: S3Requests): Promise<void> {
   try {
     const { text } = await requests.sendForText({ method: 'GET', query: 'list-type=2&prefix=probes%2F' });
     for (const item of elementsIn(text, 'Contents')) {
-      const isOld = Date.now() - Date.parse(tagIn(item, 'LastModified') ?? '') > UPLOAD_LIFE_MS;
       const key = tagIn(item, 'Key');
-      if (key && isOld) await requests.sendForText({ method: 'DELETE', key });
+      if (key && isOld(new Date(tagIn(item, 'LastModified') ?? '')))
+        await requests.sendForText({ method: 'DELETE', key });
     }
   } catch {
     // Only tidiness is lost.
   }
 }
 
-function isOldUpload({ initiatedAt }: UnfinishedUpload): boolean {
-  return Date.now() - initiatedAt.getTime() > UPLOAD_LIFE_MS;
+function isOld(date: Date): boolean {
+  return Date.now() - date.getTime() > UNFINISHED_LIFE_MS;
 }
 
 const codeOf = (error: unknown): string | undefined => failureOf(error)?.code;

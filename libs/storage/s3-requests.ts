@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { rootCertificates } from 'node:tls';
 import { Client } from 'minio';
 import type { S3Settings } from '#config';
+import { giveBack } from './give-back.js';
 import { StoreUnavailable } from './object-store.js';
 import { asFailure, isRetriable, S3Failure, storeTrouble } from './s3-failure.js';
 import { errorIn } from './s3-xml.js';
@@ -163,6 +164,12 @@ export class S3Requests {
         response = received;
         if ((received.statusCode ?? 0) < 300) answer(received);
         else void failureFrom(received).then((failure) => refuse(sent, failure));
+      });
+      sent.once('socket', (socket) => {
+        // Listens after Node's own parser, which has then copied what it wants of the bytes.
+        const onRead = (bytes: Buffer) => giveBack([bytes]);
+        socket.on('data', onRead);
+        sent.once('close', () => socket.off('data', onRead));
       });
       sent.setTimeout(this.retries.idleTimeoutMs);
       sent.on('timeout', () => {

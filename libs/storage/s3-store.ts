@@ -20,9 +20,10 @@ import {
   type PresignOptions,
   type PutOptions,
   StoreUnavailable,
+  type UnfinishedWrite,
 } from './object-store.js';
 import { probeAbilities, type S3Abilities, warningsFor } from './s3-abilities.js';
-import { ensureBucket, probeWrite, sweepProbes, sweepUploads } from './s3-bucket.js';
+import { ensureBucket, probeWrite, sweepProbes, sweepUploads, unfinishedWrites } from './s3-bucket.js';
 import { S3Failure } from './s3-failure.js';
 import { type ByteRange, factsIn, ObjectReplaced, S3Reading } from './s3-read.js';
 import { clientFor, DEFAULT_RETRIES, type RetryPolicy, S3Requests } from './s3-requests.js';
@@ -39,7 +40,13 @@ const SECOND_MS = 1000;
 const MAX_PRESIGN_SECONDS = 7 * 24 * 3600;
 
 /** Connects, creates the bucket where it is missing, and finds out what the server can do. */
-export async function openS3Store(settings: S3Settings, retries: Partial<RetryPolicy> = {}): Promise<ObjectStore> {
+export async function openS3Store(
+  settings: S3Settings,
+  {
+    retries,
+    keepUnfinished,
+  }: { retries?: Partial<RetryPolicy> | undefined; keepUnfinished?: boolean | undefined } = {},
+): Promise<ObjectStore> {
   for (const [variable, address] of [
     ['S3_ENDPOINT', settings.endpoint],
     ['S3_PUBLIC_ENDPOINT', settings.publicEndpoint],
@@ -53,7 +60,8 @@ export async function openS3Store(settings: S3Settings, retries: Partial<RetryPo
     const impatient = requests.impatient();
     await ensureBucket(impatient, settings);
     const abilities = await probeAbilities(impatient);
-    await Promise.all([abilities.listsUploads && sweepUploads(impatient), sweepProbes(impatient)]);
+    const isSwept = abilities.listsUploads && !keepUnfinished;
+    await Promise.all([isSwept && sweepUploads(impatient), sweepProbes(impatient)]);
     return new S3Store(settings, requests, abilities);
   } catch (error) {
     requests.close();
@@ -208,6 +216,11 @@ class S3Store implements ObjectStore {
       expirySeconds,
       fileName === undefined ? {} : { 'response-content-disposition': contentDisposition(fileName) },
     );
+  }
+
+  async unfinished({ olderThanMs }: { olderThanMs: number }): Promise<UnfinishedWrite[]> {
+    if (!this.abilities.listsUploads) return [];
+    return await this.answered('', () => unfinishedWrites(this.requests, olderThanMs));
   }
 
   async close(): Promise<void> {

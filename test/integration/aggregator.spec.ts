@@ -253,3 +253,38 @@ test('a trial asked for again before the sweep was settled is waited for', async
   await untilSettled('sweep-1');
   expect(await findJson<TrialResult>(store, keys.trialResult(first[0]))).toMatchObject({ status: 'completed' });
 });
+
+test('a settled sweep tried again is settled anew, with a report of its own, and the first stays', async () => {
+  const written = await putSweep(store, 'sweep-1');
+  const [first, second] = [...written.specs] as [[string, never], [string, never]];
+  await putResult(store, ...first);
+  await putResult(store, ...second, 'The loss is not a number.');
+  await aggregate(100);
+  expect(await untilSettled('sweep-1')).toMatchObject({ status: 'completed_with_failures' });
+
+  await putJson(store, keys.trialRetry(second[0], 1), {});
+  await putJson(store, keys.sweep('sweep-1', 2), { ...written.sweep, version: 2 });
+  await eventually(async () => expect((await fleet.known(written.jobs)).size).toBe(1));
+  await putResult(store, ...second, undefined, 1);
+  const again = await eventually(
+    async () => (await findJson<SettledRecord>(store, keys.sweepSettled('sweep-1', 2))) ?? expect.fail('not yet'),
+  );
+  expect(again).toMatchObject({ version: 2, status: 'completed', counts: { completed: 2, failed: 0, cancelled: 0 } });
+  expect(again.reportFiles.every(({ key }) => key.startsWith('sweeps/sweep-1/versions/2/report/'))).toBe(true);
+  expect(await settled('sweep-1')).toMatchObject({ status: 'completed_with_failures' });
+});
+
+test('paused trials keep their sweep open and have no jobs', async () => {
+  const written = await putSweep(store, 'sweep-1', { perBundle: 1 });
+  const [first, second] = [...written.specs] as [[string, never], [string, never]];
+  await putJson(store, keys.trialPaused(first[0]), {});
+  await aggregate(100);
+  await eventually(async () =>
+    expect(await fleet.known(written.jobs)).toEqual(new Set([jobIdOf(written.jobs[1] as never)])),
+  );
+  await putResult(store, ...second);
+  await fleet.publish({ type: 'trial-ended', trialId: second[0], status: 'completed' });
+  await store.delete(keys.trialPaused(first[0]));
+  await eventually(async () => expect((await fleet.known(written.jobs)).size).toBe(2));
+  expect(await settled('sweep-1')).toBeUndefined();
+});

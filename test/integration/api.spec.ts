@@ -242,9 +242,15 @@ describe('a sweep', () => {
     });
   });
 
-  it('reuses what has been trained', async () => {
+  it('lists failed trials', async () => {
+    const failed = (await api.get('/v1/trials?status=failed')).body.items;
+    expect(failed.map((trial: { trialId: string }) => trial.trialId)).toEqual([trialIds[1]]);
+  });
+
+  it('reuses what has been trained, and trains what failed once more', async () => {
     const again = await api.post('/v1/sweeps', { ...SWEEP, name: 'again' });
-    expect(again.body.reused).toBe(2);
+    expect(again.body.reused).toBe(1);
+    expect((await api.get(`/v1/trials/${trialIds[1]}`)).body.status).toBe('queued');
     expect(again.body.trials.map((trial: { trialId: string }) => trial.trialId)).toEqual(trialIds);
   });
 
@@ -263,8 +269,8 @@ describe('a sweep', () => {
   });
 
   it('lists trials by state and by sweep', async () => {
-    const failed = (await api.get('/v1/trials?status=failed')).body.items;
-    expect(failed.map((trial: { trialId: string }) => trial.trialId)).toEqual([trialIds[1]]);
+    const completed = (await api.get('/v1/trials?status=completed')).body.items;
+    expect(completed.map((trial: { trialId: string }) => trial.trialId)).toEqual([trialIds[0]]);
     const ofSweep = (await api.get(`/v1/trials?sweep=${sweepId}`)).body.items;
     expect(ofSweep.map((trial: { trialId: string }) => trial.trialId)).toEqual(trialIds);
   });

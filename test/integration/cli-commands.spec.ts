@@ -521,3 +521,75 @@ describe('the connection', () => {
     expect(JSON.parse((await run(['teacher', 'list', '--json'])).out)).toEqual([{ name: 'a' }, { name: 'b' }]);
   });
 });
+
+describe('steering', () => {
+  it('acts on the sweep of that id, or else on the trial, and says so', async () => {
+    routes['POST /v1/sweeps/sweep1/pause'] = json(202, { sweepId: 'sweep1', status: 'paused' });
+    const sweep = await run(['pause', 'sweep1']);
+    expect(sweep).toMatchObject({ code: 0, err: expect.stringContaining('sweep sweep1 is paused (now: paused)') });
+    routes['POST /v1/trials/trial1/retry'] = json(202, { trialId: 'trial1', status: 'queued' });
+    const trial = await run(['retry', 'trial1', '--language', 'zh']);
+    expect(trial).toMatchObject({ code: 0, err: expect.stringContaining('试验 trial1 将重新训练（当前：排队）') });
+    expect(JSON.parse((await run(['retry', 'trial1', '--json'])).out)).toMatchObject({ trialId: 'trial1' });
+    const neither = await run(['resume', 'nowhere']);
+    expect(neither).toMatchObject({ code: 2, err: expect.stringContaining('neither a sweep nor a trial nowhere') });
+    routes['POST /v1/sweeps/sweep1/cancel'] = json(409, { status: 409, detail: 'Sweep sweep1 has ended already.' });
+    expect(await run(['cancel', 'sweep1'])).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('has ended already'),
+    });
+  });
+
+  it('extends a sweep by seeds and values, after a look at the plan', async () => {
+    const trials = [{ trialId: 'trial1', role: 'requested', hyperparameters: HYPERPARAMETERS }];
+    routes['GET /v1/sweeps/sweep1'] = json(200, { sweepId: 'sweep1', trials: [] });
+    const answer = {
+      sweepId: 'sweep1',
+      version: 2,
+      name: 's',
+      status: 'running',
+      trials,
+      bundles: 1,
+      reused: 0,
+      warnings: [],
+    };
+    routes['POST /v1/sweeps/sweep1/extend'] = json(202, answer);
+    const extended = await run(['extend', 'sweep1', '--seeds', '2', '--temperature', '12']);
+    expect(extended).toMatchObject({
+      code: 0,
+      err: expect.stringContaining('sweep sweep1 is now version 2: 1 trials'),
+    });
+    expect(JSON.parse(seen.at(-1)?.body ?? '')).toEqual({ seeds: 2, vary: { temperature: [12] } });
+    const plan = await run(['extend', 'sweep1', '--seeds', '7,8', '--dry-run']);
+    expect(plan.out).toContain('requested');
+    const wrong = await run(['extend', 'sweep1', '--temperature', '-1']);
+    expect(wrong).toMatchObject({ code: 2, err: expect.stringContaining('--temperature') });
+    expect((await run(['extend', 'sweep1'])).code).toBe(2);
+  });
+
+  it('lists and drains workers, and shows what a repair would do', async () => {
+    const worker = {
+      workerId: 'w1',
+      host: 'h',
+      processId: 1,
+      state: 'idle',
+      trialIds: [],
+      startedAt: '',
+      updatedAt: '',
+    };
+    routes['GET /v1/workers'] = json(200, [worker]);
+    expect((await run(['workers', 'list'])).out).toMatch(/w1\s+idle\s+h\s+0/);
+    routes['POST /v1/workers/w1/drain'] = json(202, worker);
+    expect((await run(['workers', 'drain', 'w1'])).err).toContain('worker w1 gives its job back and ends');
+    const fault = {
+      kind: 'missing-job',
+      subject: 'b',
+      message: 'Bundle b has 2 open trials and no job.',
+      mended: false,
+    };
+    routes['POST /v1/repairs'] = json(200, { dryRun: true, found: 1, faults: [fault] });
+    const repair = await run(['repair', '--dry-run']);
+    expect(repair.out).toContain('found: Bundle b has 2 open trials and no job.');
+    expect(repair.err).toContain('1 found; nothing was changed');
+  });
+});

@@ -4,13 +4,20 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat, truncate, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { S3Settings } from '#config';
-import type { SettledRecord, StoredFile, TrialResult } from '#experiment';
+import {
+  bundleIdOf,
+  type PreparationRecord,
+  type PreparationResult,
+  type SettledRecord,
+  type StoredFile,
+  type TrialResult,
+} from '#experiment';
 import { keys, type ObjectStore, openStore, putJson } from '#storage';
 import { type FaultProxy, startFaultProxy } from '../support/fault-proxy.js';
 import { putSweep, putTeacherAndCorpus, TEACHER_ID } from '../support/fleet-records.js';
@@ -217,6 +224,101 @@ describe('files of the API', () => {
 
     await run(['keep', 'kept', '--undo', '--store', storeFolder]);
     expect((await run(['gc', '--store', storeFolder])).err).toMatch(/2 objects, 40 kB, would be removed/);
+  });
+
+  it('gc takes what work has left behind, a day later, and leaves what runs, is kept or is still needed', async () => {
+    const place = join(folder, 'leftovers');
+    const own = await openStore({ kind: 'directory', folder: place });
+    await putTeacherAndCorpus(own);
+    const age = async (key: string, days: number) => {
+      const at = new Date(Date.now() - days * DAY_MS);
+      await utimes(join(place, key), at, at);
+    };
+    /** A checkpoint as a worker stores it: the pointer last, so it is the newest. */
+    const putBundle = async (bundleId: string, trialIds: string[], days: number) => {
+      const file = keys.bundleCheckpointFile(bundleId, '1-a', 'weights.bin');
+      await own.put(file, randomBytes(1000));
+      await putJson(own, keys.bundleCheckpoint(bundleId, '1-a'), {
+        manifest: { trialIds },
+        keys: { 'weights.bin': file },
+      });
+      await age(file, days);
+      await age(keys.bundleCheckpoint(bundleId, '1-a'), days);
+      return [file, keys.bundleCheckpoint(bundleId, '1-a')];
+    };
+    const make = async (sweepId: string, seed: number, settledDays: number | undefined) => {
+      const { sweep } = await putSweep(own, sweepId, { temperatures: [3], seeds: [seed] });
+      if (settledDays !== undefined) await settle(own, sweepId, settledDays);
+      const trialIds = sweep.bundles[0] ?? [];
+      return { bundleId: bundleIdOf(trialIds), trialIds };
+    };
+    const over = await make('over', 21, 3);
+    const gone = await putBundle(over.bundleId, over.trialIds, 2);
+    // Packed anew, as when trials are put back: its id stands in no sweep, its trials do.
+    gone.push(...(await putBundle('repacked', over.trialIds, 2)));
+    const unknown = keys.bundleCheckpointFile('nobodys', '1-a', 'weights.bin');
+    await own.put(unknown, randomBytes(1000));
+    await age(unknown, 2);
+    gone.push(unknown);
+    // Settled, but another sweep of the same trials has put the bundle to work again: a checkpoint came a minute ago.
+    const running = await make('running', 22, 3);
+    await putBundle(running.bundleId, running.trialIds, 1 / 1440);
+    const open = await make('open', 23, undefined);
+    await putBundle(open.bundleId, open.trialIds, 40);
+    await putBundle('open-repacked', open.trialIds, 40);
+    const kept = await make('kept', 24, 40);
+    await putBundle(kept.bundleId, kept.trialIds, 40);
+    await putBundle('kept-repacked', kept.trialIds, 40);
+    expect((await run(['keep', 'kept', '--store', place])).code).toBe(0);
+    const fresh = await make('fresh', 25, 0.5);
+    await putBundle(fresh.bundleId, fresh.trialIds, 2);
+
+    const putUpload = async (name: string, days: number, ended?: { status: 'completed' | 'failed'; days: number }) => {
+      const facts = await own.put(keys.upload(name), randomBytes(500));
+      await age(keys.upload(name), days);
+      const file = { name: `${name}.txt`, key: keys.upload(name), ...facts, contentType: 'text/plain' };
+      const options = { minWords: 1, maxWords: 9, minCount: 1, trainShare: 0.9 };
+      const request = { kind: 'corpus' as const, name, text: file, options };
+      const record: PreparationRecord = {
+        preparationId: name,
+        request,
+        owner: 'me',
+        createdAt: '2026-01-02T03:04:05Z',
+      };
+      await putJson(own, keys.preparation(name), record);
+      if (!ended) return;
+      const finishedAt = new Date(Date.now() - ended.days * DAY_MS).toISOString();
+      const result: PreparationResult = { preparationId: name, status: ended.status, finishedAt };
+      await putJson(own, keys.preparationResult(name), result);
+    };
+    await putUpload('used', 3, { status: 'completed', days: 2 });
+    await putUpload('refused', 3, { status: 'failed', days: 2 });
+    await putUpload('waiting', 3);
+    await putUpload('just-used', 3, { status: 'completed', days: 0.5 });
+    await putUpload('sent-again', 0, { status: 'completed', days: 2 });
+    gone.push(keys.upload('used'), keys.upload('refused'));
+    for (const name of ['old', 'new']) await writeFile(join(place, '.tmp', name), Buffer.alloc(700));
+    await age('.tmp/old', 2);
+
+    const all = async () => (await own.list('', { limit: 1000 })).objects.map(({ key }) => key);
+    const before = await all();
+    const shown = await run(['gc', '--store', place, '--json']);
+    expect(shown, shown.err).toMatchObject({ code: 0 });
+    const listed = JSON.parse(shown.out).objects as { key: string; reason: string }[];
+    expect(listed.map(({ key }) => key).sort()).toEqual([...gone, '.tmp/old'].sort());
+    expect(new Set(listed.map(({ reason }) => reason))).toEqual(new Set(['bundle', 'upload', 'unfinished']));
+    expect([await all(), existsSync(join(place, '.tmp/old'))]).toEqual([before, true]);
+
+    const done = await run(['gc', '--store', place, '--delete']);
+    expect([done.code, done.err]).toEqual([0, expect.stringMatching(/8 objects, .* removed/)]);
+    expect(done.out).toMatch(
+      /checkpoint of sweeps that are over[\s\S]*uploaded file that has been used[\s\S]*never finished/,
+    );
+    const after = await all();
+    expect(before.filter((key) => !after.includes(key)).sort()).toEqual(gone.sort());
+    expect([existsSync(join(place, '.tmp/old')), existsSync(join(place, '.tmp/new'))]).toEqual([false, true]);
+    expect((await run(['gc', '--store', place])).err).toContain('nothing to remove');
+    await own.close();
   });
 
   it('wrong flags and stores end in one sentence and exit code 2', async () => {

@@ -28,7 +28,8 @@ export const FAULTS = [
   /** A GET or HEAD is answered as it was the time before. */
   'stale',
 ] as const;
-export type Fault = (typeof FAULTS)[number];
+/** 'full': what is to be written is refused for want of space. */
+export type Fault = (typeof FAULTS)[number] | 'full';
 
 /** Things a lesser server lacks. */
 export type Lack =
@@ -120,6 +121,7 @@ export async function startFaultProxy(settings: S3Settings): Promise<FaultProxy>
     else if (fault === 'resetInBody') request.once('data', resetSocket).once('end', resetSocket);
     else if (fault === 'slowDown') refuse(answer, 503, 'SlowDown');
     else if (fault === 'denied') refuse(answer, 403, 'AccessDenied');
+    else if (fault === 'full') refuse(answer, 507, 'XMinioStorageFull');
     else if (fault === 'delay') setTimeout(() => pass({ request, answer, fault: undefined }, holdAnswer), DELAY_MS);
     else if (old) answer.writeHead(old.status, old.headers as http.OutgoingHttpHeaders).end(old.body);
     else if (lacking === 'refused') refuse(answer, 501, 'NotImplemented');

@@ -188,11 +188,18 @@ export function summaryOf(trialId: string, spec: TrialSpec): TrialSummary {
 }
 
 /** Writes a result as a worker would, without artifacts. */
-export async function putResult(store: ObjectStore, trialId: string, spec: TrialSpec, failure?: string): Promise<void> {
+export async function putResult(
+  store: ObjectStore,
+  trialId: string,
+  spec: TrialSpec,
+  failure?: string,
+  retry = 0,
+): Promise<void> {
   const result: TrialResult = {
     trialId,
     status: failure ? 'failed' : 'completed',
     ...(failure ? { failure: { reason: failure } } : { summary: summaryOf(trialId, spec) }),
+    ...(retry > 0 ? { retry } : {}),
     fence: '1-00000000',
     worker: 'earlier',
     bundleTrialIds: [trialId],
@@ -200,7 +207,7 @@ export async function putResult(store: ObjectStore, trialId: string, spec: Trial
     startedAt: NOW,
     finishedAt: NOW,
   };
-  await putJson(store, keys.trialResult(trialId), result);
+  await putJson(store, keys.trialResult(trialId, retry), result);
 }
 
 function bleu(level: number): BleuCurve {

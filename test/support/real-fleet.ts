@@ -104,6 +104,18 @@ export class RealFleet {
     return child;
   }
 
+  /** Another process of the fleet, from dist/. */
+  start(app: 'api' | 'aggregator'): ChildProcess {
+    const main = resolve(import.meta.dirname, `../../dist/apps/${app}/main.js`);
+    const child = spawn(process.execPath, [main], {
+      env: { ...process.env, ...this.environment },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    this.workers.push(child);
+    this.logs.push('');
+    return child;
+  }
+
   async end(child: ChildProcess, signal: 'SIGTERM' | 'SIGKILL'): Promise<number | null> {
     if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
     const gone = once(child, 'exit');

@@ -22,11 +22,13 @@ import {
   putJson,
   putJsonIfAbsent,
 } from '#storage';
+import { minioClient } from './fault-proxy.js';
 
 const WRITER = fileURLToPath(new URL('./store-writer.mjs', import.meta.url));
 const STEP = fileURLToPath(new URL('./store-step.mjs', import.meta.url));
 const run = promisify(execFile);
 const MIB = 1024 ** 2;
+const DAY_MS = 24 * 3600 * 1000;
 /** More than two parts of a multipart upload, the last one short. */
 const LARGE = 40 * MIB + 12_345;
 
@@ -199,7 +201,7 @@ export function describeStoreContract(name: string, prepare: () => Promise<S3Set
       expect((await readdir(folder)).filter((name) => name.endsWith('.part'))).toEqual([]);
     });
 
-    it('takes and gives 300 MiB with less than 60 MiB of memory for it', async () => {
+    it('takes and gives 300 MiB in a process that has less than 100 MB of memory in all', async () => {
       const path = join(folder, 'huge');
       const file = await open(path, 'w');
       const hash = createHash('sha256');
@@ -209,14 +211,15 @@ export function describeStoreContract(name: string, prepare: () => Promise<S3Set
         await file.writeFile(bytes);
       }
       await file.close();
-      const peakMib = async (key: string, body: string) =>
+      const peakMegabytes = async (key: string, body: string) =>
         Number((await run(process.execPath, [STEP, JSON.stringify(settings), 'roundTrip', key, body])).stdout);
       const small = join(folder, 'small');
       await writeFile(small, 'small');
-      // Node.js with the S3 client takes its 75 MiB whatever is moved.
-      const [least, most] = [await peakMib('large/small', small), await peakMib('large/huge', path)];
+      // Node.js with the S3 client takes 80 MB whatever is moved (40 MB of them without a program).
+      const [least, most] = [await peakMegabytes('large/small', small), await peakMegabytes('large/huge', path)];
       expect(least).toBeGreaterThan(20);
-      expect(most - least).toBeLessThan(60);
+      expect(most - least).toBeLessThan(25);
+      expect(most).toBeLessThan(100);
       const sha256 = hash.digest('hex');
       expect(await store.head('large/huge')).toMatchObject({ size: 300 * MIB, sha256 });
       const back = createHash('sha256');
@@ -224,6 +227,25 @@ export function describeStoreContract(name: string, prepare: () => Promise<S3Set
       expect(back.digest('hex')).toBe(sha256);
       await Promise.all([path, `${path}.back`, small, `${small}.back`].map((one) => rm(one)));
       await store.delete('large/huge');
+    });
+
+    it('finds what a killed writer left, shows nothing of it, and takes it away when told', async () => {
+      await leaveUnfinished(settings, 'left/behind');
+      const [left, ...more] = await store.unfinished({ olderThanMs: 0 });
+      expect(await store.unfinished({ olderThanMs: DAY_MS })).toEqual([]);
+      expect((await store.list('left/')).objects).toEqual([]);
+      if (store.warnings.some((warning) => /does not list unfinished uploads/.test(warning))) {
+        expect(left).toBeUndefined();
+        return;
+      }
+      expect(more).toEqual([]);
+      expect(left).toMatchObject({ name: settings.kind === 's3' ? 'left/behind' : '.tmp/left-behind', size: 5 * MIB });
+      // Whoever opens the store takes away only what is a day old.
+      await (await openStore(settings)).close();
+      expect(await store.unfinished({ olderThanMs: 0 })).toHaveLength(1);
+      await left?.remove();
+      await left?.remove();
+      expect(await store.unfinished({ olderThanMs: 0 })).toEqual([]);
     });
 
     it('keeps two writers of one large object apart: the last one stands whole', async () => {
@@ -363,4 +385,20 @@ async function killSoonAfterStart(child: ChildProcess, delayMs: number): Promise
   await gone;
   clearTimeout(timer);
   if (child.signalCode !== 'SIGKILL') throw new Error(`the writer ended by itself: ${errors}`);
+}
+
+/** What is there of a writer that was killed after 5 MiB. */
+async function leaveUnfinished(settings: S3Settings | DirectorySettings, key: string): Promise<void> {
+  const body = Buffer.alloc(5 * MIB);
+  if (settings.kind === 'directory') {
+    await writeFile(join(settings.folder, '.tmp', key.replace('/', '-')), body);
+    return;
+  }
+  const client = minioClient(settings);
+  const uploadId = await client.initiateNewMultipartUpload(settings.bucket, key, {});
+  const sha256 = createHash('sha256').update(body).digest('hex');
+  const query = `partNumber=1&uploadId=${encodeURIComponent(uploadId)}`;
+  const part = { method: 'PUT', bucketName: settings.bucket, objectName: key, query };
+  const headers = { 'content-length': String(body.length), 'x-amz-content-sha256': sha256 };
+  (await client.makeRequestAsync({ ...part, headers }, body, [200], settings.region)).resume();
 }

@@ -154,6 +154,18 @@ export const RECORD_SCHEMAS = {
     numerics: ref('Numerics'),
     createdAt: time,
   }),
+  Verification: exactly({
+    model: text,
+    sha256: text,
+    holds: flag,
+    tolerance: number,
+    largest: exactly({ order: count, snrDb: number, recorded: number, measured: number }),
+    sentences: count,
+    recorded: ref('BleuCurve'),
+    measured: ref('BleuCurve'),
+    'recordedNumerics?': ref('Numerics'),
+    numerics: ref('Numerics'),
+  }),
   TeacherTraining: exactly({
     ...Object.fromEntries(Object.keys(TEACHER_TRAINING_FIELDS).map((name) => [name, number])),
     ...channel,

@@ -14,6 +14,7 @@ import {
   TEACHER_FIELDS,
   TEACHER_IMPORT_FIELDS,
   TEACHER_TRAINING_FIELDS,
+  VERIFICATION_FIELDS,
 } from '#experiment';
 
 export interface JsonSchema {
@@ -67,6 +68,7 @@ export const REQUEST_SCHEMAS = {
     { name: CORPUS_UPLOAD_FIELDS.name },
   ),
   HybridRequest: objectOf(HYBRID_FIELDS),
+  VerificationRequest: objectOf(VERIFICATION_FIELDS),
   TeacherImportForm: formOf(
     { model: 'The tensors: .pth, .pt, .ckpt or .safetensors', vocabulary: 'The vocab.json it was trained with' },
     ['model'],

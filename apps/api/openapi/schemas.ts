@@ -26,13 +26,14 @@ const pageOf = (name: string) => exactly({ items: listOf(ref(name)), 'nextCursor
 
 const preparationFacts: Record<string, JsonSchema> = {
   preparationId: id,
-  kind: choice('corpus', 'teacher', 'hybrid'),
+  kind: choice('corpus', 'teacher', 'hybrid', 'verification'),
   name: text,
   'progress?': exactly({ fraction: { type: 'number', minimum: 0, maximum: 1 }, message: text }),
   'failure?': exactly({ reason: text }),
   'corpusId?': id,
   'teacherId?': id,
   'hybridId?': id,
+  'verification?': ref('Verification'),
   createdAt: time,
   'finishedAt?': time,
 };

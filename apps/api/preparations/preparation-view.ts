@@ -1,7 +1,9 @@
-// How a preparation (a corpus or teacher being made) is shown.
+// How a preparation (a corpus, teacher or hybrid being made, a model being measured again) is shown.
+import type { PreparationRequest, Verification } from '#experiment';
+
 export interface PreparationView {
   preparationId: string;
-  kind: 'corpus' | 'teacher' | 'hybrid';
+  kind: PreparationRequest['kind'];
   name: string;
   status: 'queued' | 'running' | 'completed' | 'failed';
   progress?: { fraction: number; message: string };
@@ -9,6 +11,7 @@ export interface PreparationView {
   corpusId?: string;
   teacherId?: string;
   hybridId?: string;
+  verification?: Verification;
   createdAt: string;
   finishedAt?: string;
 }

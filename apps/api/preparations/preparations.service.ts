@@ -105,7 +105,7 @@ export class PreparationsService {
     const facts = { preparationId, kind: request.kind, name: request.name, createdAt };
     const result = await this.records.preparationResult(preparationId);
     if (result !== undefined) {
-      const { status, failure, corpusId, teacherId, hybridId, finishedAt } = result;
+      const { status, failure, corpusId, teacherId, hybridId, verification, finishedAt } = result;
       return {
         ...facts,
         status,
@@ -114,6 +114,7 @@ export class PreparationsService {
         ...(corpusId ? { corpusId } : {}),
         ...(teacherId ? { teacherId } : {}),
         ...(hybridId ? { hybridId } : {}),
+        ...(verification ? { verification } : {}),
       };
     }
     const progress = (await this.live.preparations([preparationId]))?.get(preparationId);

@@ -4,7 +4,7 @@ import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException } from '
 import type { Request, Response } from 'express';
 import { Conflict, type Fault, Impossible, InvalidRequest, NotFound, NotReady, Removed } from '#experiment';
 import { FleetUnavailable } from '#queue';
-import { ObjectNotFound, StoreUnavailable } from '#storage';
+import { ObjectCorrupt, ObjectNotFound, StoreUnavailable } from '#storage';
 import { requestIdOf } from '../requests/request-log.js';
 import { HttpProblem, type ProblemView, titleOf, typeOf } from './problem.js';
 
@@ -60,6 +60,7 @@ function answerTo(error: unknown, request: Request): Answer {
   }
   if (error instanceof HttpProblem) return { status: error.status, detail: error.message, headers: error.headers };
   if (error instanceof ObjectNotFound) return { status: 404, detail: 'The object store does not hold this file.' };
+  if (error instanceof ObjectCorrupt) return { status: 500, detail: `${error.message}; restore it from a backup.` };
   if (error instanceof HttpException && error.getStatus() === 404) {
     return { status: 404, detail: `There is no ${request.method} ${request.path}; /docs lists what there is.` };
   }

@@ -1,7 +1,6 @@
 // A bundle: K students of one teacher trained side by side, then measured together; files and summaries one trial after another.
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import * as tf from '@tensorflow/tfjs-core';
 import {
   type BleuCurves,
   type DivergenceCurves,
@@ -23,7 +22,7 @@ import {
   type TrialEvaluation,
   type TrialSummary,
 } from '#experiment';
-import { disposeWeights, parameterShapes, RandomStream, type Weights, weightsFromArrays } from '#semcom';
+import { disposeWeights, RandomStream, type Weights, weightsFromArrays } from '#semcom';
 import { type BundleContext, type BundleJob, kindOf, metadataOf } from './bundle-context.js';
 import { splitTest } from './engine-parts.js';
 import {
@@ -37,6 +36,7 @@ import {
   writeModel,
 } from './files.js';
 import { throttled } from './port.js';
+import { stack } from './stack.js';
 import { type TrainedBundle, trainBundle } from './train-bundle.js';
 
 export async function runBundle(
@@ -115,21 +115,6 @@ export async function runBundle(
 
 function seconds(since: number): number {
   return (performance.now() - since) / 1000;
-}
-
-/** K models as one stack; a side that is the teacher's for all is the teacher's own single one. */
-function stack(models: Model[]): Sided {
-  const shape = (models[0] as Model).shape;
-  const weights = new Map<string, tf.Tensor>();
-  for (const { name, shape: dimensions } of parameterShapes(shape)) {
-    const size = dimensions.reduce((product, n) => product * n, 1);
-    const values = new Float32Array(size * models.length);
-    models.forEach((model, k) => {
-      values.set(model.arrays.get(name) as Float32Array, k * size);
-    });
-    weights.set(name, tf.tensor(values, [models.length, ...dimensions]));
-  }
-  return { shape, weights };
 }
 
 /** BLEU of students, hybrids and teacher, distances to the teacher, floor and ceiling; one evaluation a trial. */

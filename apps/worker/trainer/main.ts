@@ -11,6 +11,7 @@ import { runBundle } from './bundle.js';
 import { importCorpus, prepareCorpus } from './corpus.js';
 import { scoreHybrid } from './hybrid.js';
 import { ImpossibleJob, type TrainerPort } from './port.js';
+import { measureScores } from './scores.js';
 import { importTeacher, measureShippedTeacher, trainTeacher } from './teacher.js';
 
 /** Ended by a signal: the worker sees that from how the process exits. */
@@ -65,6 +66,8 @@ async function run(workFolder: string, loaded?: Engine): Promise<void> {
       return measureShippedTeacher(job, engine, workFolder, port);
     case 'score-hybrid':
       return scoreHybrid(job, engine, workFolder, port);
+    case 'measure-scores':
+      return measureScores(job, engine, port);
     case 'import-teacher':
       return importTeacher(job, engine, workFolder, port);
   }

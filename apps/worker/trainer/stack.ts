@@ -1,0 +1,20 @@
+// Models of one shape side by side in one set of tensors, as bundles are measured.
+import * as tf from '@tensorflow/tfjs-core';
+import type { Sided } from '#distillation';
+import { parameterShapes } from '#semcom';
+import type { Model } from './files.js';
+
+/** K models as one stack; a side that is the teacher's for all is the teacher's own single one. */
+export function stack(models: Model[]): Sided {
+  const shape = (models[0] as Model).shape;
+  const weights = new Map<string, tf.Tensor>();
+  for (const { name, shape: dimensions } of parameterShapes(shape)) {
+    const size = dimensions.reduce((product, n) => product * n, 1);
+    const values = new Float32Array(size * models.length);
+    models.forEach((model, k) => {
+      values.set(model.arrays.get(name) as Float32Array, k * size);
+    });
+    weights.set(name, tf.tensor(values, [models.length, ...dimensions]));
+  }
+  return { shape, weights };
+}
