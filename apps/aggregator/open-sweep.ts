@@ -1,12 +1,18 @@
 // A sweep that is not settled yet, as one aggregator remembers it between two looks at the record: what has ended is not
 // asked for again.
-import type { SweepRecord } from '#experiment';
-import { hasTrialEnded, type ObjectStore, readTrialState } from '#storage';
+import { type SweepRecord, trialInSweep } from '#experiment';
+import { hasTrialEnded, keys, type ObjectStore, putJsonIfAbsent, readTrialState } from '#storage';
 import { inParallel } from './in-parallel.js';
 
 const READS_AT_ONCE = 16;
 /** Looking at one open trial costs about this; a huge sweep is looked at less often, events tell of it meanwhile. */
 const LOOK_MS_PER_TRIAL = 20;
+
+/** Writes the trial's own record where a large sweep was accepted without. */
+export async function writeTrial(store: ObjectStore, sweep: SweepRecord, trialId: string): Promise<void> {
+  const record = trialInSweep(sweep, trialId);
+  if (record) await putJsonIfAbsent(store, keys.trial(trialId), record);
+}
 
 export class OpenSweep {
   private readonly asked: Set<string>;
@@ -48,6 +54,7 @@ export class OpenSweep {
   async look(store: ObjectStore, trialIds: string[] = this.openTrials): Promise<void> {
     await inParallel(trialIds, READS_AT_ONCE, async (trialId) => {
       const state = await readTrialState(store, trialId);
+      if (!state.exists) await writeTrial(store, this.record, trialId);
       if (hasTrialEnded(state)) this.ended.add(trialId);
       if (state.isPaused) this.paused.add(trialId);
       else this.paused.delete(trialId);

@@ -11,6 +11,7 @@ import {
 } from '#experiment';
 import { findJson, getJson, hasTrialEnded, keys, type ObjectStore, putJsonIfAbsent, readTrialState } from '#storage';
 import { inParallel } from './in-parallel.js';
+import { writeTrial } from './open-sweep.js';
 import { renderReport, storeReport } from './report-files.js';
 
 const READS_AT_ONCE = 16;
@@ -28,10 +29,11 @@ export async function settleSweep(store: ObjectStore, sweep: SweepRecord): Promi
   if (standing) return { outcome: 'settled', record: standing, isOurs: false };
   const isCancelled = (await store.head(keys.sweepCancelled(sweepId, version))) !== undefined;
   const trialIds = [...new Set(sweep.trials.map(({ trialId }) => trialId))];
-  const trials = await inParallel(trialIds, READS_AT_ONCE, async (trialId) => ({
-    trialId,
-    state: await readTrialState(store, trialId),
-  }));
+  const trials = await inParallel(trialIds, READS_AT_ONCE, async (trialId) => {
+    const state = await readTrialState(store, trialId);
+    if (!state.exists) await writeTrial(store, sweep, trialId);
+    return { trialId, state };
+  });
   const open = trials.filter(({ state }) => !hasTrialEnded(state)).map(({ trialId }) => trialId);
   if (open.length > 0 && !isCancelled) return { outcome: 'open', trialIds: open };
   const results = await inParallel(trials, READS_AT_ONCE, async ({ trialId, state: { hasResult, retry } }) =>

@@ -1,4 +1,5 @@
 // The words of the command line in English; their keys and parameters are the pattern of every other language.
+import type { ImportNote } from '#experiment';
 import { fleetEnglish } from './texts-fleet-english.js';
 import { storeEnglish } from './texts-store-english.js';
 

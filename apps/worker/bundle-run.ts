@@ -21,6 +21,7 @@ import { LiveBundle } from './live-bundle.js';
 import { RecordWatch } from './record-watch.js';
 import { chooseGroup, listBundle, readCheckpoints, removeEnded, type StoredCheckpoint } from './stored-checkpoints.js';
 import type { TrainerJob, TrainerMessage } from './trainer-protocol.js';
+import { trialRecord } from './trial-record.js';
 import { newFence, TrialResults } from './trial-results.js';
 import { inWorkFolder } from './work-folder.js';
 
@@ -121,7 +122,7 @@ export class BundleRun {
     for (const [index, trialId] of this.job.trialIds.entries()) {
       const state = states[index];
       if (!state || !isOpenTrial(state)) continue;
-      const { spec } = await getJson<TrialRecord>(store, keys.trial(trialId));
+      const { spec } = await trialRecord(store, trialId, this.job.sweepId);
       this.open.set(trialId, { trialId, spec, retry: state.retry, epochs: [] });
     }
   }

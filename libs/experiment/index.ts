@@ -29,6 +29,7 @@ export {
   type TeacherRequest,
 } from './requests.js';
 export * from './statistics.js';
+export { foldTrials, trialInSweep, unfoldTrial } from './sweep-trials.js';
 export * from './teacher-import.js';
 export * from './terms.js';
 export * from './text-file.js';

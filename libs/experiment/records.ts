@@ -316,6 +316,8 @@ export type TrialRole = 'requested' | 'baseline' | 'reference';
 export interface SweepTrial {
   trialId: string;
   role: TrialRole;
+  /** Hyperparameters beside the common ones; absent in records of earlier versions. */
+  own?: Partial<Hyperparameters>;
 }
 
 export interface Warning {
@@ -337,6 +339,8 @@ export interface SweepRecord {
   request: unknown;
   teacherId: string;
   corpusId: string;
+  /** What its trials have in common; absent in records of earlier versions. */
+  common?: Omit<TrialSpec, 'hyperparameters'> & { hyperparameters: Partial<Hyperparameters> };
   trials: SweepTrial[];
   /** How the trials are trained together: a pure function of the request, so two runs give the same numbers. */
   bundles: string[][];

@@ -51,9 +51,8 @@ export class ControlsService {
   /** Where these trials stand, in their order. */
   states(trialIds: readonly string[]): Promise<{ trialId: string; state: TrialState; hasFailed: boolean }[]> {
     return mapLimited(trialIds, async (trialId) => {
-      const standing = await this.records.trialStanding(trialId);
-      if (standing === undefined) throw new Error(`the record of trial ${trialId} is missing`);
-      return { trialId, state: standing.state, hasFailed: standing.result?.status === 'failed' };
+      const { state, result } = await this.records.standingOf(trialId);
+      return { trialId, state, hasFailed: result?.status === 'failed' };
     });
   }
 
@@ -62,10 +61,15 @@ export class ControlsService {
    * it. Gives those that are to be trained.
    */
   async open(trialIds: readonly string[], { andRetry }: { andRetry: boolean }): Promise<Set<string>> {
+    return this.openAll(await this.states(trialIds), { andRetry });
+  }
+
+  /** The same, where the states have just been read. */
+  async openAll(states: Awaited<ReturnType<ControlsService['states']>>, { andRetry }: { andRetry: boolean }) {
     const opened = new Set<string>();
-    await mapLimited(await this.states(trialIds), async ({ trialId, state, hasFailed }) => {
+    await mapLimited(states, async ({ trialId, state, hasFailed }) => {
       if (state.hasResult && !(hasFailed && andRetry)) return;
-      await this.unmark(trialId);
+      if (hasFailed || state.isCancelled || state.isPaused) await this.unmark(trialId);
       if (hasFailed) {
         const askedAt = new Date().toISOString();
         await putJsonIfAbsent(this.store, keys.trialRetry(trialId, state.retry + 1), { trialId, askedAt });

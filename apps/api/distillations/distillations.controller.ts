@@ -32,10 +32,11 @@ export class DistillationsController {
     @Headers('idempotency-key') idempotencyKey: string | undefined,
   ): Promise<DistillationSubmission> {
     refuseQuery(query);
-    const { sweepId, trials, warnings, placement } = await this.submissions.submit(sweepOfDistillation(request), {
+    const { sweep } = await this.submissions.submit(sweepOfDistillation(request), {
       kind: 'distillation',
       idempotencyKey: parseIdempotencyKey(idempotencyKey),
     });
+    const { sweepId, trials, warnings, placement } = sweep;
     const [trial] = await this.trials.views(trials);
     if (trial === undefined) throw new Error(`distillation ${sweepId} has no trial`);
     const isWaiting = trial.status === 'queued' && placement !== undefined;

@@ -25,6 +25,7 @@ import {
 } from '#storage';
 import { STORE } from '../connections.js';
 import type { PageRequest } from '../requests/query.js';
+import { PlannedTrials } from './planned-trials.js';
 
 /** Enough for the largest sweep.json (10,000 trials) and for a trial of 10,000 epochs. */
 const MAX_RECORD_BYTES = 32 * 1024 ** 2;
@@ -51,12 +52,12 @@ interface Position {
 export class RecordsService {
   private readonly cache = new Map<string, { value: unknown; bytes: number }>();
   private cachedBytes = 0;
+  private readonly plans = new PlannedTrials();
 
   constructor(@Inject(STORE) private readonly store: ObjectStore) {}
 
   corpus = (corpusId: string) => this.readImmutable<CorpusRecord>(keyOrNone(keys.corpus, corpusId));
   teacher = (teacherId: string) => this.readImmutable<TeacherRecord>(keyOrNone(keys.teacher, teacherId));
-  trial = (trialId: string) => this.readImmutable<TrialRecord>(keyOrNone(keys.trial, trialId));
   /** Not kept: a trial may be trimmed at any time. */
   trimmed = (trialId: string) => this.read<TrimmedRecord>(keyOrNone(keys.trialTrimmed, trialId));
   hybrid = (hybridId: string) => this.readImmutable<HybridRecord>(keyOrNone(keys.hybrid, hybridId));
@@ -68,14 +69,24 @@ export class RecordsService {
   corpusIdNamed = (name: string) => this.idNamed(keyOrNone(keys.corpusName, name));
   teacherIdNamed = (name: string) => this.idNamed(keyOrNone(keys.teacherName, name));
 
+  /** The trial's own record, or what its sweep says of it where that is not written yet. */
+  async trial(trialId: string): Promise<TrialRecord | undefined> {
+    return (await this.readImmutable<TrialRecord>(keyOrNone(keys.trial, trialId))) ?? this.planned(trialId);
+  }
+
   /** Where the trial stands, with its result; undefined when there is no such trial. */
   async trialStanding(trialId: string): Promise<{ state: TrialState; result?: TrialResult } | undefined> {
     if (keyOrNone(keys.trial, trialId) === undefined) return undefined;
+    const standing = await this.standingOf(trialId);
+    return standing.state.exists || (await this.planned(trialId)) ? standing : undefined;
+  }
+
+  /** As trialStanding, for a trial that there is or is about to be. */
+  async standingOf(trialId: string): Promise<{ state: TrialState; result?: TrialResult }> {
     // What has once completed is never tried again: then one look at memory says it all.
     const kept = this.cache.get(keys.trialResult(trialId))?.value as TrialResult | undefined;
     if (kept?.status === 'completed') return { state: COMPLETED, result: kept };
     const state = await readTrialState(this.store, trialId);
-    if (!state.exists) return undefined;
     const key = keys.trialResult(trialId, state.retry);
     const result = state.hasResult ? await this.readImmutable<TrialResult>(key) : undefined;
     return { state, ...(result ? { result } : {}) };
@@ -91,7 +102,16 @@ export class RecordsService {
     if (keyOrNone(keys.sweep, sweepId) === undefined) return undefined;
     const state = await readSweepState(this.store, sweepId);
     const sweep = state.exists ? await this.readImmutable<SweepRecord>(keys.sweep(sweepId, state.version)) : undefined;
+    if (sweep && !state.isSettled) this.plans.note(sweep);
     return sweep && { sweep, state };
+  }
+
+  /** The trial as an open sweep has planned it. */
+  private async planned(trialId: string): Promise<TrialRecord | undefined> {
+    const known = this.plans.find(trialId);
+    if (known || !this.plans.mayLookAgain()) return known;
+    for await (const sweepId of this.ids(keys.sweeps(), 'sweep.json')) await this.sweepStanding(sweepId);
+    return this.plans.find(trialId);
   }
 
   async sweep(sweepId: string): Promise<SweepRecord | undefined> {

@@ -1,12 +1,14 @@
-// From a parsed request to an accepted sweep. The order of writing is what makes it safe: trials, then sweep.json
-// (create-if-absent; from here the sweep survives anything), then jobs, which the aggregator adds again if they are lost.
-import { Inject, Injectable } from '@nestjs/common';
+// From a parsed request to an accepted sweep. The order of writing is what makes it safe: sweep.json, which holds all that its
+// trials are (create-if-absent; from here the sweep survives anything), then jobs, which the aggregator adds again if they are
+// lost. The trials' own records are written before it where they are few.
+import { Inject, Injectable, type OnModuleDestroy } from '@nestjs/common';
 import type { Config } from '#config';
 import {
   Conflict,
   canonicalJson,
   type Extension,
   extendRequest,
+  foldTrials,
   InvalidRequest,
   NotFound,
   type Placement,
@@ -50,8 +52,20 @@ export interface SubmitOptions {
   idempotencyKey?: string | undefined;
 }
 
+export interface Submitted {
+  sweep: SweepRecord;
+  /** Nothing of it had ever been asked for: all of it waits, none of it is trained. */
+  isNew: boolean;
+}
+
+/** Of a larger sweep the trials' own records are written after it is accepted: its own record holds them too. */
+const MOST_AT_ONCE = 256;
+
 @Injectable()
-export class SweepSubmissionService {
+export class SweepSubmissionService implements OnModuleDestroy {
+  private isClosing = false;
+  private readonly writing = new Set<Promise<void>>();
+
   constructor(
     @Inject(CONFIG) private readonly config: Config,
     @Inject(STORE) private readonly store: ObjectStore,
@@ -83,11 +97,11 @@ export class SweepSubmissionService {
   }
 
   /** Accepts the sweep, or finds the one the same idempotency key has made. Throws Conflict when that was another. */
-  async submit(request: SweepRequest, { kind, idempotencyKey }: SubmitOptions): Promise<SweepRecord> {
+  async submit(request: SweepRequest, { kind, idempotencyKey }: SubmitOptions): Promise<Submitted> {
     const owner = currentOwner();
     const sweepId = idempotencyKey === undefined ? randomSweepId() : sweepIdFromKey(owner, idempotencyKey);
     const existing = await this.records.sweep(sweepId);
-    if (existing !== undefined) return requireSame(existing, request, kind);
+    if (existing !== undefined) return { sweep: requireSame(existing, request, kind), isNew: false };
     const plan = await this.plan(request);
     await this.live.requireFleet();
     await this.refuseTooMany(owner, plan.trials);
@@ -99,22 +113,24 @@ export class SweepSubmissionService {
       request,
       teacherId: plan.teacherId,
       corpusId: plan.corpusId,
-      trials: plan.trials.map(({ trialId, role }) => ({ trialId, role })),
+      ...foldTrials(plan.trials),
       bundles: plan.bundles,
       placement: plan.placement,
       warnings: plan.warnings,
       createdAt: new Date().toISOString(),
     };
-    await this.storeTrials(plan.trials, sweep.createdAt);
-    const trialIds = plan.trials.map(({ trialId }) => trialId);
-    const open = await this.controls.open(trialIds, { andRetry: true });
+    const isLarge = plan.trials.length > MOST_AT_ONCE;
+    if (!isLarge) await this.storeTrials(sweep, plan.trials);
+    const states = await this.controls.states(plan.trials.map(({ trialId }) => trialId));
+    const open = await this.controls.openAll(states, { andRetry: true });
     if (!(await putJsonIfAbsent(this.store, keys.sweep(sweepId), sweep))) {
       const winner = await this.records.sweep(sweepId);
       if (winner === undefined) throw new Error(`sweep ${sweepId} exists but cannot be read`);
-      return requireSame(winner, request, kind);
+      return { sweep: requireSame(winner, request, kind), isNew: false };
     }
-    await this.start(sweep, open);
-    return sweep;
+    const isNew = isLarge && states.every(({ state }) => !state.exists && !state.hasResult);
+    await this.start(sweep, open, plan.trials);
+    return { sweep, isNew };
   }
 
   /** What an extension would make of the sweep; `sweep` is it as it stands. */
@@ -137,27 +153,27 @@ export class SweepSubmissionService {
     if (plan.bundles.length === sweep.bundles.length) return sweep;
     await this.live.requireFleet();
     const before = new Set(sweep.bundles.flat());
-    await this.refuseTooMany(
-      sweep.owner,
-      plan.trials.filter(({ trialId }) => !before.has(trialId)),
-    );
+    const added = plan.trials.filter(({ trialId }) => !before.has(trialId));
+    await this.refuseTooMany(sweep.owner, added);
     const version = (sweep.version ?? 1) + 1;
     const next: SweepRecord = {
       ...sweep,
       version,
       versionedAt: new Date().toISOString(),
       request: plan.request,
-      trials: plan.trials.map(({ trialId, role }) => ({ trialId, role })),
+      ...foldTrials(plan.trials),
       bundles: plan.bundles,
       placement: plan.placement,
       warnings: plan.warnings,
     };
-    await this.storeTrials(plan.trials, next.versionedAt as string);
-    const added = next.trials.map(({ trialId }) => trialId).filter((trialId) => !before.has(trialId));
-    const open = await this.controls.open(added, { andRetry: true });
+    if (added.length <= MOST_AT_ONCE) await this.storeTrials(next, added);
+    const open = await this.controls.open(
+      added.map(({ trialId }) => trialId),
+      { andRetry: true },
+    );
     if (!(await putJsonIfAbsent(this.store, keys.sweep(sweepId, version), next)))
       throw new Conflict(`Sweep ${sweepId} was changed at the same time; look at it and try again.`);
-    await this.start(next, open);
+    await this.start(next, open, added);
     return next;
   }
 
@@ -198,17 +214,33 @@ export class SweepSubmissionService {
     );
   }
 
-  private async storeTrials(trials: PlannedTrial[], createdAt: string): Promise<void> {
+  /** Lets what is being written be finished, or left to the aggregator. */
+  async onModuleDestroy(): Promise<void> {
+    this.isClosing = true;
+    await Promise.all(this.writing);
+  }
+
+  private async storeTrials({ createdAt }: SweepRecord, trials: readonly PlannedTrial[]): Promise<void> {
     await mapLimited(trials, async ({ trialId, spec }) => {
+      if (this.isClosing) return;
       const record: TrialRecord = { trialId, spec, createdAt };
       await putJsonIfAbsent(this.store, keys.trial(trialId), record);
     });
   }
 
-  private async start(sweep: SweepRecord, open: Set<string>): Promise<void> {
+  /** Jobs for what is open. Of a large sweep the rest is done when the client has its answer, and by the aggregator if not here. */
+  private async start(sweep: SweepRecord, open: Set<string>, planned: readonly PlannedTrial[]): Promise<void> {
     // Again, for whoever cancelled or paused another sweep of these trials before he could see this one.
-    await this.controls.open([...open], { andRetry: false });
+    const lookAgain = () => this.controls.open([...open], { andRetry: false });
+    const isLarge = planned.length > MOST_AT_ONCE;
+    if (!isLarge) await lookAgain();
     await this.live.bestEffort(() => this.fleet.enqueue(bundleJobs(sweep, (trialId) => open.has(trialId))));
+    if (!isLarge) return;
+    const rest = lookAgain()
+      .then(() => this.storeTrials(sweep, planned))
+      .catch(() => {});
+    this.writing.add(rest);
+    void rest.then(() => this.writing.delete(rest));
   }
 }
 

@@ -6,8 +6,8 @@ import {
   parseExtension,
   parseSweepRequest,
   type StoredFile,
-  type SweepRecord,
   type SweepRequest,
+  unfoldTrial,
 } from '#experiment';
 import { SweepControlsService } from '../controls/sweep-controls.service.js';
 import { EventStreamsService } from '../events/event-streams.service.js';
@@ -29,7 +29,12 @@ import { QueryReader, refuseQuery } from '../requests/query.js';
 import { REPORT_POLICY } from '../requests/security-headers.js';
 import { trialIdIn } from '../trials/trials.controller.js';
 import { REPORT_SUFFIXES, SweepReportsService } from './sweep-reports.service.js';
-import { parseIdempotencyKey, type SweepPlan, SweepSubmissionService } from './sweep-submission.service.js';
+import {
+  parseIdempotencyKey,
+  type Submitted,
+  type SweepPlan,
+  SweepSubmissionService,
+} from './sweep-submission.service.js';
 import type { SweepListItem, SweepSubmission, SweepView } from './sweep-view.js';
 import { SweepsService } from './sweeps.service.js';
 
@@ -82,20 +87,22 @@ export class SweepsController {
     return this.accepted(await this.submissions.submit(request, { kind: 'sweep', idempotencyKey: key }), response);
   }
 
-  private async accepted(sweep: SweepRecord, response: Response): Promise<SweepSubmission> {
-    const { sweepId, version, name, warnings, bundles } = sweep;
-    const [{ status, waitsFor }, reused, trials] = await Promise.all([
-      this.sweeps.get(sweepId),
-      this.submissions.countReused(sweep),
-      mapLimited(sweep.trials, async ({ trialId, role }) => {
-        const record = await this.records.trial(trialId);
-        if (record === undefined) throw new Error(`the record of trial ${trialId} is missing`);
-        return { trialId, role, hyperparameters: record.spec.hyperparameters };
-      }),
-    ]);
+  private async accepted({ sweep, isNew }: Submitted, response: Response): Promise<SweepSubmission> {
+    const { sweepId, version, name, warnings, bundles, placement } = sweep;
+    const { status, waitsFor = [] } =
+      isNew && placement
+        ? { status: 'queued' as const, waitsFor: await this.submissions.lack(placement) }
+        : await this.sweeps.get(sweepId);
+    const reused = isNew ? 0 : await this.submissions.countReused(sweep);
+    const trials = await mapLimited(sweep.trials, async (trial) => {
+      const { trialId, role } = trial;
+      const record = unfoldTrial(sweep, trial) ?? (await this.records.trial(trialId));
+      if (record === undefined) throw new Error(`the record of trial ${trialId} is missing`);
+      return { trialId, role, hyperparameters: record.spec.hyperparameters };
+    });
     const links = this.sweeps.linksTo(sweepId);
     response.setHeader('Location', links.self);
-    const more = { ...(version === undefined ? {} : { version }), ...(waitsFor ? { waitsFor } : {}) };
+    const more = { ...(version === undefined ? {} : { version }), ...(waitsFor.length > 0 ? { waitsFor } : {}) };
     return { sweepId, ...more, name, status, trials, bundles: bundles.length, reused, warnings, links };
   }
 
@@ -222,7 +229,7 @@ export class SweepsController {
       response.status(200);
       return this.planned((await this.submissions.planExtension(sweepId, extension)).plan);
     }
-    return this.accepted(await this.submissions.extend(sweepId, extension), response);
+    return this.accepted({ sweep: await this.submissions.extend(sweepId, extension), isNew: false }, response);
   }
 
   @Get(':sweepId/events')

@@ -55,7 +55,7 @@ export class TrialsService {
   async views(trials: ShownTrial[]): Promise<TrialView[]> {
     const recorded = await mapLimited(trials, async (trial) => {
       const found = await this.recorded(trial);
-      // Trials are written before what names them, and never deleted.
+      // What names a trial describes it too, or was written after it; neither is ever deleted.
       if (found === undefined) throw new Error(`the record of trial ${trial.trialId} is missing`);
       return found;
     });
@@ -135,8 +135,8 @@ export class TrialsService {
   }
 
   private async recorded({ trialId, role }: ShownTrial): Promise<Recorded | undefined> {
-    const record = await this.records.trial(trialId);
-    const standing = record && (await this.records.trialStanding(trialId));
+    const standing = await this.records.trialStanding(trialId);
+    const record = standing && (await this.records.trial(trialId));
     if (record === undefined || standing === undefined) return undefined;
     const { result, state } = standing;
     const { isCancelled, isPaused } = state;
