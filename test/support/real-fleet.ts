@@ -41,7 +41,8 @@ export class RealFleet {
   /** What each worker wrote to its log, in the order of their starts. */
   logs: string[] = [];
   private folder = '';
-  private environment: Record<string, string> = {};
+  /** Variables of the fleet's processes. */
+  environment: Record<string, string> = {};
 
   private constructor(
     private readonly bench: TrainerBench,
@@ -131,7 +132,7 @@ export class RealFleet {
   }
 
   /** Teacher, corpus, trials and their sweep in the store, the bundle in the queue. */
-  async enqueue(epochs: number): Promise<Enqueued> {
+  async enqueue(epochs: number, place: Partial<BundleJob> = {}): Promise<Enqueued> {
     const { bench, store } = this;
     const job = bench.bundle({ epochs, distillPart: 'full', freezeKeptSide: false }, TEMPERATURES);
     if (job.kind !== 'bundle') throw new Error('a bundle is what was asked for');
@@ -164,7 +165,7 @@ export class RealFleet {
       createdAt: job.teacher.createdAt,
     };
     await putJson(store, keys.sweep('sweep'), sweep);
-    const bundle: BundleJob = { kind: 'bundle', bundleId, sweepId: 'sweep', owner: 'me', trialIds };
+    const bundle: BundleJob = { kind: 'bundle', bundleId, sweepId: 'sweep', owner: 'me', trialIds, ...place };
     await this.fleet.enqueue([bundle]);
     return { trialIds, bundleId, job: bundle };
   }
