@@ -4,6 +4,10 @@ const GROUPS = {
     summary: 'training speed beside PyTorch',
     run: async (args) => (await import('./learning.mjs')).runLearning(args),
   },
+  fleet: {
+    summary: 'accepting, sharing out and settling trials, beside bare BullMQ',
+    run: async (args) => (await import('./fleet.mjs')).runFleet(args),
+  },
   storage: {
     summary: 'uploads and downloads beside the plain minio client',
     run: async (args) => (await import('./storage.mjs')).runStorage(args),
