@@ -8,9 +8,9 @@ import type { FleetJob } from './fleet.js';
 const BANDS = 2_097_151;
 /** A band nobody has asked for in this long is forgotten; jobs that still wait in it are found all the same. */
 const BANDS_SECONDS = 30 * 24 * 3600;
-/** An owner's preparations (corpora, teachers) go before his bundles, which may wait for them. */
-const PREPARATION_PRIORITY = 9;
 export const NORMAL_PRIORITY = 5;
+/** What is no bundle (corpora, teachers to be made) goes with an owner's most urgent: his bundles may wait for it. */
+export const OTHER_JOBS_PRIORITY = 9;
 
 /** What an owner may have; from the settings, the same in every process. */
 export interface OwnerShare {
@@ -33,7 +33,7 @@ export function shareOf(shares: OwnerShares | undefined, owner: string): OwnerSh
 
 /** What a band is known by; its first two parts are the owner and the number of trials in each of its jobs. */
 function bandOf(job: FleetJob): string {
-  if (job.kind === 'preparation') return JSON.stringify([job.owner, 0, 'preparation']);
+  if (job.kind !== 'bundle') return JSON.stringify([job.owner, 0, job.kind]);
   const { owner, trialIds, pool, priority, memoryBytes, requires, teacherId, corpusId } = job;
   return JSON.stringify([owner, trialIds.length, pool, priority, memoryBytes, requires, teacherId, corpusId]);
 }
@@ -77,11 +77,6 @@ export async function waitingTrials(
   for (const { priority } of own) pipeline.zcount(prioritizedKey, priority * 2 ** 32, `(${(priority + 1) * 2 ** 32}`);
   const counts = (await pipeline.exec()) ?? [];
   return own.reduce((sum, { trials }, index) => sum + trials * Number(counts[index]?.[1] ?? 0), 0);
-}
-
-/** How urgent the job is among its owner's own, 9 the most. */
-export function urgencyOf(job: FleetJob): number {
-  return job.kind === 'preparation' ? PREPARATION_PRIORITY : (job.priority ?? NORMAL_PRIORITY);
 }
 
 export function sharesKey(prefix: string, pool: string): string {

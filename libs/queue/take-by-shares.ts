@@ -3,7 +3,7 @@
 // a few hundred at most, however many thousands wait. docs/decisions/0007 says why it is done here.
 import { type Job, type Processor, Worker, type WorkerOptions } from 'bullmq';
 import type { FleetJob } from './fleet.js';
-import { NORMAL_PRIORITY, type OwnerShares } from './shares.js';
+import { NORMAL_PRIORITY, OTHER_JOBS_PRIORITY, type OwnerShares } from './shares.js';
 
 /** What decides whether a job is for this worker. */
 export interface Taker {
@@ -45,7 +45,7 @@ do
     local job = cjson.decode(found[1])
     job.pool = job.pool or 'default'
     job.startedAt = tonumber(found[2] or now)
-    if job.kind == 'preparation' then job.priority = 9 end
+    if job.kind ~= 'bundle' then job.priority = ${OTHER_JOBS_PRIORITY} end
     job.priority = job.priority or ${NORMAL_PRIORITY}
     return job
   end
