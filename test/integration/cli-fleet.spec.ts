@@ -237,7 +237,7 @@ describe('a local fleet', () => {
     expect(processesOfTest()).toEqual([]);
   });
 
-  it('kills a worker that does not stop in time and still ends within 10 s', async () => {
+  it('kills a worker that does not stop within its 10 s, and still ends', async () => {
     setMode('worker', 'deaf');
     const driver = await new Driver().ready();
     driver.child.kill('SIGTERM');
