@@ -61,10 +61,10 @@ const DRIVER = `import { LocalFleet } from ${JSON.stringify(join(repository, 'di
   const controller = new AbortController();
   try {
     const fleet = await LocalFleet.start({ root, statePath, port: Number(port), workers: 2, config: readLocalFleetConfig(), texts: textsIn('en'), tell: (line) => console.error(line), signal: controller.signal });
-    console.log('ready');
     const stop = () => controller.abort();
     process.on('SIGTERM', stop);
     const end = new Promise((resolve) => controller.signal.addEventListener('abort', resolve));
+    console.log('ready');
     await Promise.race([end, fleet.failed]).finally(() => fleet.stop());
     console.log('stopped');
     process.exit(0);
