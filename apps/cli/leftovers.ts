@@ -2,7 +2,15 @@
 // uploaded files out of which a corpus or teacher was made, and writes that were never finished. Each must be a day old:
 // what runs now writes more often than that.
 import type { PreparationRecord, PreparationResult } from '#experiment';
-import { findJson, keys, listFolders, listPages, type ObjectStore, UNFINISHED_LIFE_MS } from '#storage';
+import {
+  findJson,
+  keys,
+  listFolders,
+  listPages,
+  type ObjectStore,
+  preparationOfBundle,
+  UNFINISHED_LIFE_MS,
+} from '#storage';
 import { ageInDays, heldBySweeps } from './retention.js';
 
 export interface Leftover {
@@ -24,7 +32,7 @@ export async function* findLeftovers(store: ObjectStore, now: Date): AsyncGenera
 async function* staleBundles(store: ObjectStore, now: Date): AsyncGenerator<Leftover> {
   const held = await heldBySweeps(store, { settledDays: 1, now });
   for await (const { id: bundleId, sizes } of listFolders(store, keys.bundles())) {
-    if (held.bundles.has(bundleId)) continue;
+    if (held.bundles.has(bundleId) || (await isTeacherInTraining(store, bundleId))) continue;
     const trialIds = await trialsOfCheckpoints(store, bundleId, [...sizes.keys()]);
     if (trialIds.some((trialId) => held.trials.has(trialId))) continue;
     const objects = [...sizes]
@@ -33,6 +41,11 @@ async function* staleBundles(store: ObjectStore, now: Date): AsyncGenerator<Left
     if (!(await areOld(store, objects, now))) continue;
     for (const { key, size } of objects) yield { key, size, reason: 'bundle', remove: () => store.delete(key) };
   }
+}
+
+async function isTeacherInTraining(store: ObjectStore, bundleId: string): Promise<boolean> {
+  const preparationId = preparationOfBundle(bundleId);
+  return preparationId !== undefined && !(await store.head(keys.preparationResult(preparationId)));
 }
 
 const isPointer = (key: string): boolean => key.endsWith('/checkpoint.json');

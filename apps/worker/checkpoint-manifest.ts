@@ -10,6 +10,7 @@ import {
   NUMERICS_VERSION,
   type Numerics,
   type TeacherRecord,
+  type TeacherTraining,
   type TrainingResume,
   type TrialSpec,
 } from '#experiment';
@@ -63,15 +64,31 @@ export function checkpointJobOf(job: {
   teacher: TeacherRecord;
   corpus: CorpusRecord;
 }): string {
-  const contentOf = (files: { name: string; sha256: string }[]) => files.map(({ name, sha256 }) => ({ name, sha256 }));
-  const what = canonicalJson({
-    format: FORMAT,
-    numericsVersion: NUMERICS_VERSION,
+  return hashOf({
     trials: job.trials.map(({ trialId, spec }) => ({ trialId, spec })),
     teacher: { teacherId: job.teacher.teacherId, files: contentOf(job.teacher.files) },
     corpus: { corpusId: job.corpus.corpusId, files: contentOf(job.corpus.files) },
   });
-  return createHash('sha256').update(what).digest('hex');
+}
+
+/** The same of a teacher in training. */
+export function teacherCheckpointJobOf({
+  training,
+  corpus,
+}: {
+  training: TeacherTraining;
+  corpus: CorpusRecord;
+}): string {
+  return hashOf({ training: { ...training }, corpus: { corpusId: corpus.corpusId, files: contentOf(corpus.files) } });
+}
+
+function hashOf(what: Record<string, unknown>): string {
+  const all = canonicalJson({ format: FORMAT, numericsVersion: NUMERICS_VERSION, ...what });
+  return createHash('sha256').update(all).digest('hex');
+}
+
+function contentOf(files: { name: string; sha256: string }[]): { name: string; sha256: string }[] {
+  return files.map(({ name, sha256 }) => ({ name, sha256 }));
 }
 
 export function newManifest(facts: Omit<CheckpointManifest, 'format' | 'createdAt'>): CheckpointManifest {

@@ -30,7 +30,8 @@ import {
 import { hashFiles, uploadFiles } from './artifacts.js';
 import { BUILTIN_CORPORA, BUILTIN_TEACHERS } from './builtins.js';
 import { writePackageText } from './corpus-text.js';
-import { forkTrainer, giveBackIfStopped, type JobTools, patiently, stopIfAsked } from './job-tools.js';
+import { forkTrainer, giveBackIfStopped, inTime, type JobTools, patiently, stopIfAsked } from './job-tools.js';
+import { TeacherCheckpoints } from './teacher-checkpoints.js';
 import type { TrainerJob, TrainerMessage } from './trainer-protocol.js';
 import { inWorkFolder } from './work-folder.js';
 import { packageRoot } from './worker-settings.js';
@@ -102,7 +103,7 @@ export class PreparationRun {
     const { name } = request;
     if ('training' in request) {
       const { training } = request;
-      return this.makeTeacher({ kind: 'train-teacher', name, training, corpus, corpusFolder }, workFolder);
+      return this.trainTeacher({ kind: 'train-teacher', name, training, corpus, corpusFolder }, workFolder);
     }
     const { architecture, model } = request;
     const modelFile = join(workFolder, 'uploaded-model');
@@ -212,11 +213,30 @@ export class PreparationRun {
     });
   }
 
+  /** From the newest checkpoint, when a worker was lost over it before. */
+  private async trainTeacher(
+    asked: Extract<TrainerJob, { kind: 'train-teacher' }>,
+    workFolder: string,
+  ): Promise<Outcome> {
+    const { preparationId } = this.job;
+    const checkpoints = new TeacherCheckpoints(this.tools, this.context, { preparationId, workFolder });
+    const remove = () => inTime(this.tools, this.context, checkpoints.remove());
+    try {
+      const outcome = await this.makeTeacher(await checkpoints.begin(asked), workFolder, checkpoints);
+      await remove();
+      return outcome;
+    } catch (error) {
+      if (error instanceof Impossible) await remove();
+      throw error;
+    }
+  }
+
   private async makeTeacher(
     job: Extract<TrainerJob, { kind: 'train-teacher' | 'measure-teacher' | 'import-teacher' }>,
     workFolder: string,
+    checkpoints?: TeacherCheckpoints,
   ): Promise<Outcome> {
-    const { teacher, files } = await this.train<TeacherMessage>(job, workFolder, 'teacher-completed');
+    const { teacher, files } = await this.train<TeacherMessage>(job, workFolder, 'teacher-completed', checkpoints);
     const { store } = this.tools;
     const hashed = await hashFiles(join(workFolder, 'teacher'), files);
     const teacherId = teacherIdOf({ ...teacher, files: hashed });
@@ -291,10 +311,12 @@ export class PreparationRun {
     job: TrainerJob,
     workFolder: string,
     type: Message['type'],
+    checkpoints?: TeacherCheckpoints,
   ): Promise<Message> {
     let completed: Message | undefined;
     const onMessage = (message: TrainerMessage) => {
       if (message.type === type) completed = message as Message;
+      if (message.type === 'checkpoint') checkpoints?.note();
       if (message.type === 'reading') void this.report(message.fraction, WORDS[job.kind]);
       if (message.type === 'progress') void this.report(message.fraction, WORDS[job.kind]);
     };
@@ -302,6 +324,7 @@ export class PreparationRun {
     const trainer = await forkTrainer(this.tools, this.context, { workFolder, job, onMessage });
     const end = await trainer.ended;
     if (completed && end.kind === 'done') return completed;
+    await checkpoints?.end(end);
     stopIfAsked(this.context);
     giveBackIfStopped(end);
     if (end.kind === 'impossible') throw new Impossible(end.reason);

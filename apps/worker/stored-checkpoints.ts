@@ -106,6 +106,12 @@ export async function removeEnded(store: ObjectStore, bundleId: string, trialIds
   if (kept.length === 0 && (await haveEnded(store, trialIds))) await removeUnder(store, keys.bundle(bundleId));
 }
 
+/** Removes all of a bundle's checkpoints and starts. */
+export async function removeBundle(store: ObjectStore, bundleId: string): Promise<void> {
+  for (const fence of (await listBundle(store, bundleId)).fences) await removeAttempt(store, bundleId, fence);
+  await removeUnder(store, keys.bundle(bundleId));
+}
+
 /** The pointer goes first, so that nobody finds it half gone. */
 export async function removeAttempt(store: ObjectStore, bundleId: string, fence: string): Promise<void> {
   await store.delete(keys.bundleCheckpoint(bundleId, fence));

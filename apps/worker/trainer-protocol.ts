@@ -32,7 +32,15 @@ export type TrainerJob =
       /** holds vocab.json, train.json, test.json */
       corpusFolder: string;
     }
-  | { kind: 'train-teacher'; name: string; training: TeacherTraining; corpus: CorpusRecord; corpusFolder: string }
+  | {
+      kind: 'train-teacher';
+      name: string;
+      training: TeacherTraining;
+      /** As in a bundle. */
+      parts?: number;
+      corpus: CorpusRecord;
+      corpusFolder: string;
+    }
   | {
       kind: 'measure-teacher';
       name: string;

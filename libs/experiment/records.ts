@@ -147,6 +147,9 @@ export interface TeacherRecord {
   /** model.safetensors */
   files: StoredFile[];
   numerics: Numerics;
+  /** Where its training was taken up from a checkpoint, and where memory did not hold whole batches. */
+  resumes?: TrainingResume[];
+  microBatches?: MicroBatches[];
   createdAt: string;
 }
 
@@ -273,7 +276,7 @@ export interface TrialSummary {
   /** Where another process went on from a checkpoint, and by what the steps before were computed. Absent: trained in one go. */
   resumes?: TrainingResume[];
   /** Where memory no longer held a whole batch: from that step on it was computed in so many parts. Absent: never. */
-  microBatches?: { step: number; parts: number; note: string }[];
+  microBatches?: MicroBatches[];
 }
 
 export interface TrainingResume {
@@ -281,6 +284,13 @@ export interface TrainingResume {
   /** What the steps before were computed by; other numerics after it may give other last bits. */
   numerics: Numerics;
   hasOtherNumerics: boolean;
+}
+
+/** From this step on a batch was computed in so many parts. */
+export interface MicroBatches {
+  step: number;
+  parts: number;
+  note: string;
 }
 
 export interface TrialResult {

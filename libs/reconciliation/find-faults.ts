@@ -11,6 +11,7 @@ import {
   listFolders,
   ObjectCorrupt,
   type ObjectStore,
+  preparationOfBundle,
   putJsonIfAbsent,
   readTrialState,
   sweepStateOf,
@@ -165,15 +166,25 @@ async function* leftoverCheckpoints({ store }: Place, states: TrialStates): Asyn
     }
     // Without a pointer it may be one that is just being written.
     if (trialIds.size === 0) continue;
-    const found = await states.of([...trialIds]);
-    if (![...found.values()].every(hasTrialEnded)) continue;
-    const message = `Bundle ${bundleId} has checkpoints, and all its trials have ended.`;
+    const preparationId = preparationOfBundle(bundleId);
+    if (
+      preparationId
+        ? !(await store.head(keys.preparationResult(preparationId)))
+        : !(await haveEnded(states, [...trialIds]))
+    )
+      continue;
+    const what = preparationId ? 'the teacher it was for is done' : 'all its trials have ended';
+    const message = `Bundle ${bundleId} has checkpoints, and ${what}.`;
     const mend = async () => {
       for (const fence of fences) await store.delete(keys.bundleCheckpoint(bundleId, fence));
       for (const name of sizes.keys()) await store.delete(`${keys.bundle(bundleId)}${name}`);
     };
     yield { kind: 'leftover-checkpoint', subject: bundleId, message, mend };
   }
+}
+
+async function haveEnded(states: TrialStates, trialIds: string[]): Promise<boolean> {
+  return [...(await states.of(trialIds)).values()].every(hasTrialEnded);
 }
 
 /** States of trials, each read once in one search. */

@@ -13,6 +13,13 @@ function sweepFolder(sweepId: string, version: number): string {
   return version === 1 ? `sweeps/${safe(sweepId)}/` : `sweeps/${safe(sweepId)}/versions/${version}/`;
 }
 
+const TEACHER_BUNDLE = 'teacher-';
+
+/** The preparation whose teacher trains under this bundle id; undefined for a bundle of trials. */
+export function preparationOfBundle(bundleId: string): string | undefined {
+  return bundleId.startsWith(TEACHER_BUNDLE) ? bundleId.slice(TEACHER_BUNDLE.length) : undefined;
+}
+
 export const keys = {
   corpus: (corpusId: string) => `corpora/${safe(corpusId)}/corpus.json`,
   corpusFile: (corpusId: string, file: string) => `corpora/${safe(corpusId)}/${safe(file)}`,
@@ -67,6 +74,8 @@ export const keys = {
     `bundles/${safe(bundleId)}/starts/${safe(position)}/${safe(fence)}.json`,
   bundle: (bundleId: string) => `bundles/${safe(bundleId)}/`,
   bundles: () => 'bundles/',
+  /** A teacher in training keeps its checkpoints as a bundle of this id does. */
+  teacherBundleId: (preparationId: string) => `${TEACHER_BUNDLE}${safe(preparationId)}`,
 
   sweep: (sweepId: string, version = 1) => `${sweepFolder(sweepId, version)}sweep.json`,
   sweepFolder: (sweepId: string) => sweepFolder(sweepId, 1),

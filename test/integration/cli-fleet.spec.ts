@@ -61,10 +61,10 @@ const DRIVER = `import { LocalFleet } from ${JSON.stringify(join(repository, 'di
   const controller = new AbortController();
   try {
     const fleet = await LocalFleet.start({ root, statePath, port: Number(port), workers: 2, config: readLocalFleetConfig(), texts: textsIn('en'), tell: (line) => console.error(line), signal: controller.signal });
-    console.log('ready');
     const stop = () => controller.abort();
     process.on('SIGTERM', stop);
     const end = new Promise((resolve) => controller.signal.addEventListener('abort', resolve));
+    console.log('ready');
     await Promise.race([end, fleet.failed]).finally(() => fleet.stop());
     console.log('stopped');
     process.exit(0);
@@ -237,7 +237,7 @@ describe('a local fleet', () => {
     expect(processesOfTest()).toEqual([]);
   });
 
-  it('kills a worker that does not stop in time and still ends within 10 s', async () => {
+  it('kills a worker that does not stop within its 10 s, and still ends', async () => {
     setMode('worker', 'deaf');
     const driver = await new Driver().ready();
     driver.child.kill('SIGTERM');

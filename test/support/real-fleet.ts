@@ -10,15 +10,21 @@ import { expect, vi } from 'vitest';
 import { type Config, readConfig } from '#config';
 import {
   bundleIdOf,
+  type PreparationRequest,
+  type PreparationResult,
+  preparationIdOf,
   type StoredFile,
   type SweepRecord,
+  type TeacherRecord,
+  type TeacherTraining,
   type TrialRecord,
   type TrialResult,
   trialIdOf,
 } from '#experiment';
 import { type BundleJob, openFleet, type RedisFleet } from '#queue';
-import { findJson, keys, type ObjectStore, openStore, putJson, readTrialState } from '#storage';
+import { findJson, getJson, keys, type ObjectStore, openStore, putJson, readTrialState } from '#storage';
 import { listBundle, readCheckpoints } from '../../apps/worker/stored-checkpoints.js';
+import type { TrainerJob } from '../../apps/worker/trainer-protocol.js';
 import { type RedisServer, startRedis } from './redis.js';
 import { TINY, TrainerBench } from './trainer-process.js';
 
@@ -131,19 +137,67 @@ export class RealFleet {
     return { name, key, ...facts, contentType: 'application/octet-stream' };
   }
 
+  /** Teacher and corpus in the store. */
+  private async storeTiny(): Promise<void> {
+    const { bench, store } = this;
+    const { teacher, corpus } = bench.bundle({}, TEMPERATURES) as Extract<TrainerJob, { kind: 'bundle' }>;
+    const teacherKey = keys.teacherFile('tiny', 'model.safetensors');
+    const model = await this.storeFile(teacherKey, join(TINY, 'teacher.safetensors'), 'model.safetensors');
+    await putJson(store, keys.teacher('tiny'), { ...teacher, files: [model] });
+    const names = ['vocab.json', 'train.json', 'test.json'];
+    const files = await Promise.all(
+      names.map((name) => this.storeFile(keys.corpusFile('tiny', name), join(bench.corpusFolder, name), name)),
+    );
+    await putJson(store, keys.corpus('tiny'), { ...corpus, files });
+  }
+
+  /** A teacher to be trained, in store and queue; returns the preparation's id. */
+  async enqueueTeacher(epochs: number): Promise<string> {
+    await this.storeTiny();
+    const training: TeacherTraining = {
+      layers: 1,
+      dModel: 32,
+      dff: 64,
+      heads: 4,
+      batchSize: 16,
+      epochs,
+      learningRate: 1e-3,
+      weightDecay: 0,
+      dropout: 0.1,
+      channel: 'awgn',
+      channelProfile: 'exact',
+      trainSnrDb: [5, 10],
+      seed: 1,
+    };
+    const request: PreparationRequest = { kind: 'teacher', name: 'trained', corpusId: 'tiny', training };
+    const preparationId = preparationIdOf(request);
+    const createdAt = new Date(0).toISOString();
+    await putJson(this.store, keys.preparation(preparationId), { preparationId, request, owner: 'me', createdAt });
+    await this.fleet.enqueue([{ kind: 'preparation', preparationId, owner: 'me' }]);
+    return preparationId;
+  }
+
+  /** How a preparation ended. */
+  prepared(preparationId: string): Promise<PreparationResult> {
+    return eventually(async () => {
+      const found = await findJson<PreparationResult>(this.store, keys.preparationResult(preparationId));
+      return found ?? expect.fail('not prepared yet');
+    });
+  }
+
+  /** The teacher that a preparation has made. */
+  async preparedTeacher(preparationId: string): Promise<TeacherRecord> {
+    const { teacherId, failure } = await this.prepared(preparationId);
+    expect(failure).toBeUndefined();
+    return getJson<TeacherRecord>(this.store, keys.teacher(teacherId ?? ''));
+  }
+
   /** Teacher, corpus, trials and their sweep in the store, the bundle in the queue. */
   async enqueue(epochs: number, place: Partial<BundleJob> = {}): Promise<Enqueued> {
     const { bench, store } = this;
     const job = bench.bundle({ epochs, distillPart: 'full', freezeKeptSide: false }, TEMPERATURES);
     if (job.kind !== 'bundle') throw new Error('a bundle is what was asked for');
-    const teacherKey = keys.teacherFile('tiny', 'model.safetensors');
-    const model = await this.storeFile(teacherKey, join(TINY, 'teacher.safetensors'), 'model.safetensors');
-    await putJson(store, keys.teacher('tiny'), { ...job.teacher, files: [model] });
-    const names = ['vocab.json', 'train.json', 'test.json'];
-    const files = await Promise.all(
-      names.map((name) => this.storeFile(keys.corpusFile('tiny', name), join(bench.corpusFolder, name), name)),
-    );
-    await putJson(store, keys.corpus('tiny'), { ...job.corpus, files });
+    await this.storeTiny();
     const trialIds: string[] = [];
     for (const { spec } of job.trials) {
       const trial: TrialRecord = { trialId: trialIdOf(spec), spec, createdAt: job.teacher.createdAt };
@@ -192,13 +246,18 @@ export class RealFleet {
     expect((await this.store.get(logKeyOf(results[0] as TrialResult))).toString()).toMatch(/engine: .*\n.*bundle: /);
     await this.nothingLeft();
     await this.end(worker, 'SIGTERM');
+    await this.forget();
+    return results;
+  }
+
+  /** Store and queue are empty again; no worker is running. */
+  async forget(): Promise<void> {
     const { store } = this.config;
     await rm(store.kind === 'directory' ? store.folder : '', { recursive: true, force: true });
     await this.redis.command('FLUSHALL');
     this.store = await openStore(store);
     this.workers = [];
     this.logs = [];
-    return results;
   }
 
   /** Waits until no checkpoint is in the store any more. */

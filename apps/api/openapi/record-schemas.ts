@@ -28,6 +28,9 @@ export function exactly(properties: Record<string, JsonSchema>): JsonSchema {
   };
 }
 
+const resumes = listOf(exactly({ step: count, numerics: ref('Numerics'), hasOtherNumerics: flag }));
+const microBatches = listOf(exactly({ step: count, parts: count, note: text }));
+
 const storedFile = exactly({ name: text, key: text, size: count, sha256: text, contentType: text });
 const numbers = listOf(number);
 const curve = { snrDb: numbers, bleu1: numbers, bleu2: numbers, bleu3: numbers, bleu4: numbers };
@@ -84,6 +87,8 @@ export const teacherFacts: Record<string, JsonSchema> = {
   'warnings?': listOf(ref('Warning')),
   files: listOf(storedFile),
   numerics: ref('Numerics'),
+  'resumes?': resumes,
+  'microBatches?': microBatches,
   createdAt: time,
 };
 
@@ -204,7 +209,7 @@ export const RECORD_SCHEMAS = {
     trainingSeconds: number,
     evaluationSeconds: number,
     'predictedMemoryBytes?': count,
-    'resumes?': listOf(exactly({ step: count, numerics: ref('Numerics'), hasOtherNumerics: flag })),
-    'microBatches?': listOf(exactly({ step: count, parts: count, note: text })),
+    'resumes?': resumes,
+    'microBatches?': microBatches,
   }),
 } satisfies Record<string, JsonSchema>;

@@ -163,7 +163,8 @@ export class Checkpointer {
       if (outcome !== 'trained') return [];
       const names = bestEpoch > 0 ? [bestModelName(trialId, bestEpoch)] : [];
       for (const { epoch } of epochs) if (epoch % 10 === 0) names.push(epochModelName(trialId, epoch));
-      return names.map((name) => this.models.get(name) as CheckpointFile);
+      // A teacher keeps its best model only.
+      return names.flatMap((name) => this.models.get(name) ?? []);
     });
   }
 

@@ -57,11 +57,12 @@ async function run(workFolder: string, loaded?: Engine): Promise<void> {
   const engine = loaded ?? (await loadEngine());
   if (engine.notice) console.error(engine.notice);
   port.send({ type: 'ready', numerics: engine.numerics });
+  const checkpointMs = readConfig().checkpointSeconds * 1000;
   switch (job.kind) {
     case 'bundle':
-      return runBundle(job, { engine, workFolder, port, checkpointMs: readConfig().checkpointSeconds * 1000 });
+      return runBundle(job, { engine, workFolder, port, checkpointMs });
     case 'train-teacher':
-      return trainTeacher(job, engine, workFolder, port);
+      return trainTeacher(job, { engine, workFolder, port, checkpointMs });
     case 'measure-teacher':
       return measureShippedTeacher(job, engine, workFolder, port);
     case 'score-hybrid':

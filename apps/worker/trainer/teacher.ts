@@ -3,7 +3,7 @@ import { copyFile, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { CheckpointError, readCheckpoint, readSafetensors, withoutPrefix } from '#checkpoint';
-import { measureBleu, REFERENCE_ADAM, trainStudents } from '#distillation';
+import { measureBleu, REFERENCE_ADAM, type TrainingListener } from '#distillation';
 import type { Engine } from '#engine';
 import { type Architecture, type CorpusRecord, countParameters, scoreWarnings, type TeacherRecord } from '#experiment';
 import {
@@ -14,7 +14,10 @@ import {
   stateDictFaults,
   weightsFromArrays,
 } from '#semcom';
+import { teacherCheckpointJobOf } from '../checkpoint-manifest.js';
 import type { TrainerJob } from '../trainer-protocol.js';
+import { type CheckpointedTraining, log, trainWithCheckpoints } from './checkpointed-training.js';
+import { bestModelName, type Checkpointer, placeModel } from './checkpointer.js';
 import { lossKernelOf, optimizerOf, splitTest } from './engine-parts.js';
 import {
   type CorpusData,
@@ -22,6 +25,7 @@ import {
   MODEL_TYPE,
   type Model,
   makeFolder,
+  modelBytes,
   readCorpus,
   readModel,
   writeModel,
@@ -36,13 +40,16 @@ export const PLAIN_LINK = { channel: 'awgn', channelProfile: 'exact' } as const;
 
 type Measured = Omit<TeacherRecord, 'teacherId' | 'files' | 'createdAt'>;
 
-export async function trainTeacher(
-  job: Extract<TrainerJob, { kind: 'train-teacher' }>,
-  engine: Engine,
-  workFolder: string,
-  port: TrainerPort,
-): Promise<void> {
+type TrainingJob = Extract<TrainerJob, { kind: 'train-teacher' }>;
+type TrainingPlace = Pick<CheckpointedTraining, 'engine' | 'workFolder' | 'port' | 'checkpointMs'>;
+
+/** The name under which a teacher in training goes where students have their trials' ids. */
+const TRAINED = 'teacher';
+const MODEL_FILE = 'model.safetensors';
+
+export async function trainTeacher(job: TrainingJob, place: TrainingPlace): Promise<void> {
   const { training, corpus } = job;
+  const { engine, port } = place;
   const data = await readCorpus(job.corpusFolder);
   const shape: Architecture = {
     vocabularySize: corpus.vocabularySize,
@@ -54,10 +61,13 @@ export async function trainTeacher(
   };
   const arrays = initialArrays(shape, (name) => new RandomStream(training.seed, `init-${name}`));
   const start = weightsFromArrays(shape, arrays);
-  const tell = throttled(port.send);
-  let best = arrays;
-  const [trained] = await trainStudents(
-    {
+  const file = join(await makeFolder(place.workFolder, TRAINED), MODEL_FILE);
+  const { students, remarks } = await trainWithCheckpoints({
+    ...place,
+    job: teacherCheckpointJobOf(job),
+    trialIds: [TRAINED],
+    parts: job.parts ?? 1,
+    setup: {
       model: {
         kind: { part: 'full', freezeKeptSide: false },
         student: shape,
@@ -72,37 +82,53 @@ export async function trainTeacher(
       data: { train: data.train, validation: splitTest(data.test, MEASURED_SENTENCES).validation },
       settings: training,
     },
-    {
-      onStep: (report) =>
-        tell({
-          type: 'progress',
-          phase: 'training',
-          fraction: report.step / report.steps,
-          ...report,
-          trainLoss: { teacher: report.trainLoss[0] as number },
-        }),
-      onEpoch: (_student, metrics) => port.send({ type: 'epoch', trialId: 'teacher', metrics }),
-      onCheckpoint: (_student, kind, _epoch, values) => {
-        if (kind === 'best') best = values;
-      },
-      shouldStop: port.isStopping,
+    placeModels: async (folder, { state }) => {
+      const bestEpoch = state.students[0]?.bestEpoch ?? 0;
+      if (bestEpoch > 0) await placeModel(join(folder, bestModelName(TRAINED, bestEpoch)), file);
     },
-  );
-  disposeWeights(start);
+    listener: (checkpointer) => teacherListener(job, { shape, file, port, checkpointer }),
+  }).finally(() => disposeWeights(start));
   if (port.isStopping()) return;
+  const [trained] = students;
   if (trained?.outcome === 'diverged')
     throw new ImpossibleJob(
       `The teacher's loss became NaN at step ${trained.step}: lower the learning rate (${training.learningRate}).`,
     );
+  const best = await readModel(file, shape);
+  const measured = await measure(best, { corpus, data, engine, port, ...training });
   const origin = { kind: 'trained' as const, training };
-  const measured = await measure({ shape, arrays: best }, { corpus, data, engine, port, ...training });
-  const folder = await makeFolder(workFolder, 'teacher');
-  await writeModel(
-    join(folder, 'model.safetensors'),
-    { shape, arrays: best },
-    { corpusId: corpus.corpusId, role: 'teacher' },
-  );
-  sendTeacher({ name: job.name, origin, ...measured }, port);
+  sendTeacher({ name: job.name, origin, ...measured, ...remarks }, port);
+}
+
+function teacherListener(
+  job: TrainingJob,
+  about: { shape: Architecture; file: string; port: TrainerPort; checkpointer: Checkpointer },
+): TrainingListener {
+  const { shape, file, port, checkpointer } = about;
+  const tell = throttled(port.send);
+  const metadata = { corpusId: job.corpus.corpusId, role: 'teacher' };
+  let best: string | undefined;
+  return {
+    onStep: (report) =>
+      tell({
+        type: 'progress',
+        phase: 'training',
+        fraction: report.step / report.steps,
+        ...report,
+        trainLoss: { [TRAINED]: report.trainLoss[0] as number },
+      }),
+    onEpoch: (_student, metrics) => {
+      const { epoch, step, trainLoss, validationLoss } = metrics;
+      log(`epoch ${epoch}, step ${step}: loss ${trainLoss.toFixed(4)}, validation ${validationLoss.toFixed(4)}`);
+      port.send({ type: 'epoch', trialId: TRAINED, metrics });
+    },
+    onCheckpoint: async (_student, kind, epoch, arrays) => {
+      if (kind !== 'best') return;
+      const name = bestModelName(TRAINED, epoch);
+      await checkpointer.keepModel(name, modelBytes({ shape, arrays }, metadata), file, best);
+      best = name;
+    },
+  };
 }
 
 /** The teacher that comes with semdistill: its file is checked against the corpus, then measured as any other. */
