@@ -6,5 +6,5 @@ export * from './job-host.js';
 export type { Lease } from './lease.js';
 export type { LivePreparation } from './live-state.js';
 export { type FleetSettings, openFleet, type RedisFleet } from './redis-fleet.js';
-export { NORMAL_PRIORITY, type OwnerShare, type OwnerShares, shareOf } from './shares.js';
+export { type OwnerShare, type OwnerShares, shareOf } from './shares.js';
 export type { Taker } from './take-by-shares.js';
