@@ -11,7 +11,7 @@ export function foldTrials(trials: readonly PlannedTrial[]): Required<Pick<Sweep
   const { hyperparameters, ...rest } = first.spec;
   const shared = Object.entries(hyperparameters).filter(([name, value]) => {
     const json = canonicalJson(value);
-    return trials.every(({ spec }) => canonicalJson(valueOf(spec, name) ?? null) === json);
+    return trials.every(({ spec }) => canonicalJson(settingOf(spec, name) ?? null) === json);
   });
   const common = { ...rest, hyperparameters: Object.fromEntries(shared) as Partial<Hyperparameters> };
   const isShared = new Set(shared.map(([name]) => name));
@@ -44,6 +44,6 @@ export function trialInSweep(sweep: SweepRecord, trialId: string): TrialRecord |
   return trial && unfoldTrial(sweep, trial);
 }
 
-function valueOf({ hyperparameters }: TrialSpec, name: string): unknown {
+function settingOf({ hyperparameters }: TrialSpec, name: string): unknown {
   return hyperparameters[name as keyof Hyperparameters];
 }

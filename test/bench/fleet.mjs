@@ -1,6 +1,7 @@
 // What the fleet itself costs, training left out: accepting sweeps (API, record, Redis), Redis' memory, taking a job by shares
 // beside bare BullMQ, a whole no-op bundle with its durable results, and settling. Real Redis, directory store, medians.
 import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -9,7 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { Queue, Worker } from 'bullmq';
 import { readConfig } from '#config';
-import { hostJobs, openFleet } from '#queue';
+import { bundleJobs, hostJobs, openFleet } from '#queue';
 import { keys, openStore } from '#storage';
 import { settleSweep } from '../../dist/apps/aggregator/settle-sweep.js';
 import { startApi } from '../../dist/apps/api/start-api.js';
@@ -98,7 +99,7 @@ async function inPlace(measure) {
   const clear = async () => {
     await store.close();
     await redis.close();
-    await rm(folder, { recursive: true, force: true });
+    await rm(folder, { recursive: true, force: true, maxRetries: 5 });
   };
   const stop = async () => {
     await clear();
@@ -158,22 +159,27 @@ async function measureSubmission({ config }, isQuick) {
   return measured;
 }
 
+/** What waits in Redis, as the API would have put it there: sweeps of 10,000 trials, each with bundles of its own. */
 async function measureMemory({ config, redis }, isQuick) {
-  const api = await startApi(config, () => {});
+  const [sweeps, trials] = isQuick ? [1, 1_000] : [10, 10_000];
+  const fleet = openFleet(config);
   const measured = [];
-  let sweeps = 0;
-  try {
-    for (const perBundle of [8, 1]) {
-      await redis.command('FLUSHALL');
-      const empty = await redis.memoryBytes();
-      for (let sweep = 0; sweep < (isQuick ? 1 : 10); sweep++)
-        await post(api.url, sweepOf(isQuick ? 1_000 : 10_000, ++sweeps, perBundle));
-      const value = ((await redis.memoryBytes()) - empty) / 1e6;
-      measured.push({ of: `${isQuick ? 1_000 : 100_000} trials, ${perBundle} a bundle`, value, unit: 'MB' });
+  for (const perBundle of [8, 1]) {
+    await redis.command('FLUSHALL');
+    const empty = await redis.memoryBytes();
+    for (let number = 0; number < sweeps; number++) {
+      const ids = Array.from({ length: trials }, () => randomUUID().replaceAll('-', '').slice(0, 16));
+      const count = trials / perBundle;
+      const bundles = Array.from({ length: count }, (_, at) => ids.slice(at * perBundle, (at + 1) * perBundle));
+      const { teacherId, corpusId } = TEACHER;
+      const placement = { memoryBytes: bundles.map(() => 1_234_567_890) };
+      const sweep = { sweepId: `sweep-${number}`, owner: 'bench', teacherId, corpusId, bundles, placement };
+      await fleet.enqueue(bundleJobs(sweep, () => true));
     }
-  } finally {
-    await api.close();
+    const value = ((await redis.memoryBytes()) - empty) / 1e6;
+    measured.push({ of: `${sweeps * trials} trials, ${perBundle} a bundle`, value, unit: 'MB' });
   }
+  await fleet.close();
   return measured;
 }
 

@@ -578,7 +578,7 @@ describe('steering', () => {
       updatedAt: '',
     };
     routes['GET /v1/workers'] = json(200, [worker]);
-    expect((await run(['workers', 'list'])).out).toMatch(/w1\s+idle\s+h\s+0/);
+    expect((await run(['workers', 'list'])).out).toMatch(/w1\s+idle\s+h\s/);
     routes['POST /v1/workers/w1/drain'] = json(202, worker);
     expect((await run(['workers', 'drain', 'w1'])).err).toContain('worker w1 gives its job back and ends');
     const fault = {

@@ -60,6 +60,8 @@ export interface Submitted {
 
 /** Of a larger sweep the trials' own records are written after it is accepted: its own record holds them too. */
 const MOST_AT_ONCE = 256;
+/** Few, so that other requests do not wait behind them. */
+const LATER_AT_ONCE = 4;
 
 @Injectable()
 export class SweepSubmissionService implements OnModuleDestroy {
@@ -220,12 +222,17 @@ export class SweepSubmissionService implements OnModuleDestroy {
     await Promise.all(this.writing);
   }
 
-  private async storeTrials({ createdAt }: SweepRecord, trials: readonly PlannedTrial[]): Promise<void> {
-    await mapLimited(trials, async ({ trialId, spec }) => {
+  private async storeTrials(
+    { createdAt }: SweepRecord,
+    trials: readonly PlannedTrial[],
+    atOnce?: number,
+  ): Promise<void> {
+    const write = async ({ trialId, spec }: PlannedTrial) => {
       if (this.isClosing) return;
       const record: TrialRecord = { trialId, spec, createdAt };
       await putJsonIfAbsent(this.store, keys.trial(trialId), record);
-    });
+    };
+    await mapLimited(trials, write, atOnce);
   }
 
   /** Jobs for what is open. Of a large sweep the rest is done when the client has its answer, and by the aggregator if not here. */
@@ -237,7 +244,7 @@ export class SweepSubmissionService implements OnModuleDestroy {
     await this.live.bestEffort(() => this.fleet.enqueue(bundleJobs(sweep, (trialId) => open.has(trialId))));
     if (!isLarge) return;
     const rest = lookAgain()
-      .then(() => this.storeTrials(sweep, planned))
+      .then(() => this.storeTrials(sweep, planned, LATER_AT_ONCE))
       .catch(() => {});
     this.writing.add(rest);
     void rest.then(() => this.writing.delete(rest));
