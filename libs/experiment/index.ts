@@ -25,7 +25,7 @@ export {
   sweepOfDistillation,
   type TeacherRequest,
 } from './requests.js';
-export * from './statistics.js';
+export * from './statistics/index.js';
 export * from './teacher-import.js';
 export * from './terms.js';
 export * from './text-file.js';

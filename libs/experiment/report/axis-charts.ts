@@ -1,7 +1,7 @@
 // A measure over the axis: on a numeric axis when only that varies, else a row for each setting. Every trial, the mean and
 // the interval are drawn; teacher, floor, ceiling and the no-teacher baseline stand beside as lines.
 import * as Plot from '@observablehq/plot';
-import type { Estimate } from '../statistics.js';
+import type { Estimate } from '../statistics/index.js';
 import {
   endLabels,
   horizontalAxis,

@@ -13,7 +13,7 @@ import type {
   TrialSpec,
   TrialSummary,
 } from '../records.js';
-import { type Estimate, estimate, mean } from '../statistics.js';
+import { type Estimate, estimate, mean } from '../statistics/index.js';
 import { DISTILL_PARTS } from '../terms.js';
 import { compareSettings } from './comparisons.js';
 import { findingsOf } from './findings.js';

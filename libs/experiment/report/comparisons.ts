@@ -1,6 +1,6 @@
 // Paired tests over seeds: settings of one series against each other, and each setting against its own baseline. Holm's
 // correction is taken within each measure and family; tests with fewer than two common seeds are not made.
-import { holm, pairedTTest } from '../statistics.js';
+import { holm, pairedTTest } from '../statistics/index.js';
 import {
   type Comparison,
   type ReportSetting,

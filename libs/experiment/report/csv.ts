@@ -1,6 +1,6 @@
 // The report as one tidy table for a statistics program: a row for each setting, measure and SNR.
 
-import type { Estimate } from '../statistics.js';
+import type { Estimate } from '../statistics/index.js';
 import { BLEU_CURVES, CURVES, type CurveName, DIVERGENCE_CURVES, type Report, type ReportSetting } from './report.js';
 
 /**

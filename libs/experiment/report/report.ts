@@ -10,7 +10,7 @@ import type {
   TrialRole,
   Warning,
 } from '../records.js';
-import type { Estimate } from '../statistics.js';
+import type { Estimate } from '../statistics/index.js';
 
 export const BLEU_CURVES = ['bleu1', 'bleu2', 'bleu3', 'bleu4'] as const;
 export const DIVERGENCE_CURVES = ['jsd', 'kl', 'reverseKl', 'top1Agreement', 'top5Overlap'] as const;
