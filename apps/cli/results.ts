@@ -81,9 +81,9 @@ export function sayVerdict(context: Context, report: Report): void {
     terminal.print(
       texts.anchors({
         at,
-        bleu1: shown(teacher.bleu1[index]),
-        floor: shown(floor.jsd[index]),
-        ceiling: shown(ceiling.jsd[index]),
+        bleu1: shown(teacher.bleu1?.[index]),
+        floor: shown(floor.jsd?.[index]),
+        ceiling: shown(ceiling.jsd?.[index]),
       }),
     );
   }

@@ -110,13 +110,37 @@ export interface Numerics {
   device: string;
 }
 
-/** Mean over sentences of nltk-style sentence BLEU, order n alone (weight 1 on n-grams), no smoothing; index = SNR. */
+/**
+ * What greedy decoding gives; index = SNR. bleu1 to bleu4: mean over sentences of nltk-style sentence BLEU, order n alone (weight 1
+ * on n-grams), no smoothing. What follows them is absent in records of earlier versions.
+ */
 export interface BleuCurve {
   snrDb: number[];
   bleu1: number[];
   bleu2: number[];
   bleu3: number[];
   bleu4: number[];
+  /** Mean sentence BLEU with weight 1/n on each order up to n; that of order 1 is bleu1. */
+  cumulativeBleu2?: number[];
+  cumulativeBleu3?: number[];
+  cumulativeBleu4?: number[];
+  /** Cumulative BLEU-4 with matches, n-grams and lengths summed over all sentences first */
+  corpusBleu?: number[];
+  /** Share of the sentences that arrive word for word */
+  exactSentences?: number[];
+  /** Word edits (substitutions, insertions, deletions) over words sent, all sentences together */
+  wordErrorRate?: number[];
+}
+
+/** What a model says of the words that were sent, teacher-forced, means over non-pad tokens; index = SNR. */
+export interface LikelihoodCurve {
+  snrDb: number[];
+  /** held-out loss, nats per token */
+  crossEntropy: number[];
+  /** Share of the tokens whose word is the likeliest */
+  tokenAccuracy: number[];
+  /** Expected calibration error of the likeliest word's probability, 15 bins of equal width */
+  calibrationError: number[];
 }
 
 /** Teacher-forced distances between two models' output distributions, mean over non-pad tokens, on common noise; index = SNR. */
@@ -129,6 +153,27 @@ export interface DivergenceCurve {
   jsd: number[];
   top1Agreement: number[];
   top5Overlap: number[];
+  // Absent in records of earlier versions; null where there is nothing to measure (a teacher that is never wrong).
+  /** top-1 agreement on the tokens where the teacher's likeliest word is the right one */
+  agreementTeacherRight?: (number | null)[];
+  /** and where it is not */
+  agreementTeacherWrong?: (number | null)[];
+  /** entropy of the teacher's distribution minus that of the student's, nats */
+  entropyGap?: number[];
+  /** linear CKA of the representations after the semantic encoder, the channel encoder, the channel decoder, the semantic decoder */
+  ckaEncOut?: (number | null)[];
+  ckaChEncOut?: (number | null)[];
+  ckaMemory?: (number | null)[];
+  ckaDecOut?: (number | null)[];
+}
+
+/** Per sentence, the mean over SNR, in the order of the test split: what the bootstrap over sentences draws from. */
+export interface SentenceValues {
+  /** non-pad tokens, END included */
+  tokens: number[];
+  /** nats per token */
+  jsd: number[];
+  bleu1: number[];
 }
 
 export interface TeacherRecord {
@@ -250,6 +295,17 @@ export interface TrialEvaluation {
   floor: DivergenceCurve;
   /** the untrained student against the teacher */
   ceiling: DivergenceCurve;
+  // Absent in records of earlier versions.
+  likelihood?: { student: LikelihoodCurve; teacher: LikelihoodCurve };
+  /** Kept of evaluations of at most 2,000 sentences; beyond, chance in the sentences is far below that between seeds. */
+  sentenceValues?: SentenceValues;
+}
+
+/** Time from tokens to decoded tokens of one sentence by itself, milliseconds on the device of `numerics`. */
+export interface Latency {
+  sentences: number;
+  student: { medianMs: number; p95Ms: number };
+  teacher: { medianMs: number; p95Ms: number };
 }
 
 /** What the trainer knows when a trial has ended well; numbers only, no files. */
@@ -268,6 +324,8 @@ export interface TrialSummary {
   /** The trial's share of the time spent, over all processes that trained it. */
   trainingSeconds: number;
   evaluationSeconds: number;
+  /** Absent in records of earlier versions. */
+  latency?: Latency;
   /** Bytes that training was expected to take at its peak, for the whole bundle. */
   predictedMemoryBytes?: number;
   /** Where another process went on from a checkpoint, and by what the steps before were computed. Absent: trained in one go. */

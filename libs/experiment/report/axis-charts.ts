@@ -12,12 +12,14 @@ import {
   sideLabel,
   verticalAxis,
 } from './axes.js';
+import { isLogAxis } from './comparisons.js';
 import { type Drawing, draw, type VerticalScale, verticalScale, WIDTH } from './drawing.js';
+import { MEASURES, SHORT_MEASURES } from './measure-names.js';
 import { formatNumber } from './numbers.js';
 import { stepOf } from './palette.js';
 import type { CurveName, Report, ReportSetting, ReportTrial } from './report.js';
 import { anchorCurves } from './tables.js';
-import { type Language, MEASURES, SHORT_MEASURES, say, settingLabel } from './texts.js';
+import { type Language, say, settingLabel } from './texts.js';
 
 const MAX_ROWS = 30;
 /** More trials than this are shown by their intervals alone. */
@@ -71,7 +73,7 @@ function overNumericAxis(report: Report, chart: AxisChart, measure: string, lang
     scale,
   );
   const xs = settings.map(({ x }) => x);
-  const isLog = Math.min(...xs) > 0 && (report.axis === 'temperature' || Math.max(...xs) / Math.min(...xs) >= 8);
+  const isLog = isLogAxis(report.axis, xs);
   const means = settings.map(({ x, value }, at) => ({ x, ...value, colour: stepOf(at, settings.length) }));
   const single = means.every(({ n }) => n < 2);
   const title = say('by', language, measure, axisName);

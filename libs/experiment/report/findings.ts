@@ -1,7 +1,8 @@
 // What a reader must know before trusting a number: gaps at the noise floor, students no better than without a teacher,
 // broken hybrids, BLEU that falls as the channel improves, losses that rose at the end.
+
+import { findingText } from './finding-texts.js';
 import type { Comparison, Finding, Report, ReportSetting, ReportTrial } from './report.js';
-import { findingText } from './texts.js';
 
 export interface FindingContext {
   settings: readonly ReportSetting[];
@@ -38,7 +39,7 @@ const RULES: Record<string, Rule> = {
     return against !== undefined && !(against.isSignificant && against.difference < 0);
   },
   'hybrid-broken': ({ anchors, snrDb, headlineSnrDb }, _, setting) => {
-    const teacher = anchors?.teacher.bleu1[snrDb.indexOf(headlineSnrDb)];
+    const teacher = anchors?.teacher.bleu1?.[snrDb.indexOf(headlineSnrDb)];
     const hybrid = setting.atHeadline.hybridBleu1?.mean;
     return teacher !== undefined && hybrid !== undefined && hybrid < teacher - 0.2;
   },

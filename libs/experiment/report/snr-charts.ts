@@ -11,11 +11,12 @@ import {
   verticalAxis,
 } from './axes.js';
 import { type Drawing, draw, verticalScale } from './drawing.js';
+import { MEASURES, SHORT_MEASURES } from './measure-names.js';
 import { formatNumber } from './numbers.js';
 import { inkOn, stepOf, viridis } from './palette.js';
 import type { CurveName, Report } from './report.js';
 import { anchorCurves } from './tables.js';
-import { type Language, MEASURES, SHORT_MEASURES, say, settingLabel } from './texts.js';
+import { type Language, say, settingLabel } from './texts.js';
 
 const MAX_LINES = 8;
 const MAX_ROWS = 30;

@@ -23,7 +23,7 @@ export function pairedPower(n: number, d: number, alpha: number): number {
   const found = (s: number) => normalBelow(shift - critical * s) + normalBelow(-shift - critical * s);
   // Simpson's rule; the integrand falls from 1 to 0 around s = shift / critical, within 1 / critical.
   const end = 1 + 8 / Math.sqrt(df);
-  const steps = 2 * Math.ceil(Math.min(20_000, 200 + 40 * end * critical));
+  const steps = 2 * Math.ceil(Math.min(20_000, 100 + 8 * end * critical));
   let sum = 0;
   for (let i = 0; i <= steps; i++) {
     const s = (end * i) / steps;
@@ -35,6 +35,9 @@ export function pairedPower(n: number, d: number, alpha: number): number {
 /** The smallest mean difference, in standard deviations of the differences, that n pairs find with the wished power. */
 export function detectableEffect(n: number, alpha: number, power = WISHED_POWER): number {
   if (n < 2) return Number.POSITIVE_INFINITY;
+  const name = `${n} ${alpha} ${power}`;
+  const known = detectable.get(name);
+  if (known !== undefined) return known;
   let [low, high] = [0, 1];
   while (pairedPower(n, high, alpha) < power) high *= 2;
   for (let step = 0; step < 40 && high - low > 1e-6 * high; step++) {
@@ -42,8 +45,12 @@ export function detectableEffect(n: number, alpha: number, power = WISHED_POWER)
     if (pairedPower(n, middle, alpha) < power) low = middle;
     else high = middle;
   }
+  detectable.set(name, high);
   return high;
 }
+
+/** Kept: every series of every report asks for a few of these. */
+const detectable = new Map<string, number>();
 
 /** The fewest seeds that find d with the wished power; null when more than MOST_SEEDS. */
 export function seedsNeeded(d: number, alpha: number, power = WISHED_POWER): number | null {

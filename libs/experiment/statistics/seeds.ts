@@ -17,6 +17,8 @@ export interface PairedTest {
   difference: number;
   low: number;
   high: number;
+  /** of the differences */
+  sd: number;
   /** two-sided */
   p: number;
 }
@@ -63,9 +65,9 @@ export function pairedTTest(a: readonly number[], b: readonly number[]): PairedT
   if (a.length !== b.length) throw new RangeError(`paired lists differ in length: ${a.length} and ${b.length}`);
   if (a.length < 2) return undefined;
   const differences = a.map((value, index) => value - (b[index] ?? Number.NaN));
-  const { n, mean: difference, low, high } = estimate(differences);
-  const standardError = standardDeviation(differences) / Math.sqrt(n);
-  const interval = { n, difference, low: low ?? difference, high: high ?? difference };
+  const { n, mean: difference, low, high, sd } = estimate(differences);
+  const standardError = (sd ?? 0) / Math.sqrt(n);
+  const interval = { n, difference, low: low ?? difference, high: high ?? difference, sd: sd ?? 0 };
   if (standardError === 0) return { ...interval, p: difference === 0 ? 1 : 0 };
   return { ...interval, p: tTail(Math.abs(difference / standardError), n - 1) };
 }
