@@ -30,7 +30,21 @@ export function exactly(properties: Record<string, JsonSchema>): JsonSchema {
 
 const storedFile = exactly({ name: text, key: text, size: count, sha256: text, contentType: text });
 const numbers = listOf(number);
-const curve = { snrDb: numbers, bleu1: numbers, bleu2: numbers, bleu3: numbers, bleu4: numbers };
+const someNumbers = listOf({ type: ['number', 'null'] });
+/** What follows bleu4 is absent in records of earlier versions. */
+const curve = {
+  snrDb: numbers,
+  bleu1: numbers,
+  bleu2: numbers,
+  bleu3: numbers,
+  bleu4: numbers,
+  'cumulativeBleu2?': numbers,
+  'cumulativeBleu3?': numbers,
+  'cumulativeBleu4?': numbers,
+  'corpusBleu?': numbers,
+  'exactSentences?': numbers,
+  'wordErrorRate?': numbers,
+};
 const channel = { channel: choice(...CHANNELS), channelProfile: choice(...CHANNEL_PROFILES) };
 
 export const corpusFacts: Record<string, JsonSchema> = {
@@ -137,6 +151,19 @@ export const RECORD_SCHEMAS = {
     jsd: numbers,
     top1Agreement: numbers,
     top5Overlap: numbers,
+    'agreementTeacherRight?': someNumbers,
+    'agreementTeacherWrong?': someNumbers,
+    'entropyGap?': numbers,
+    'ckaEncOut?': someNumbers,
+    'ckaChEncOut?': someNumbers,
+    'ckaMemory?': someNumbers,
+    'ckaDecOut?': someNumbers,
+  }),
+  LikelihoodCurve: exactly({
+    snrDb: numbers,
+    crossEntropy: numbers,
+    tokenAccuracy: numbers,
+    calibrationError: numbers,
   }),
   Corpus: exactly(corpusFacts),
   Teacher: exactly(teacherFacts),
@@ -189,6 +216,8 @@ export const RECORD_SCHEMAS = {
     divergence: ref('DivergenceCurve'),
     floor: ref('DivergenceCurve'),
     ceiling: ref('DivergenceCurve'),
+    'likelihood?': exactly({ student: ref('LikelihoodCurve'), teacher: ref('LikelihoodCurve') }),
+    'sentenceValues?': exactly({ tokens: listOf(count), jsd: numbers, bleu1: numbers }),
   }),
   TrialSummary: exactly({
     trialId: id,
@@ -203,6 +232,11 @@ export const RECORD_SCHEMAS = {
     numerics: ref('Numerics'),
     trainingSeconds: number,
     evaluationSeconds: number,
+    'latency?': exactly({
+      sentences: count,
+      student: exactly({ medianMs: number, p95Ms: number }),
+      teacher: exactly({ medianMs: number, p95Ms: number }),
+    }),
     'predictedMemoryBytes?': count,
     'resumes?': listOf(exactly({ step: count, numerics: ref('Numerics'), hasOtherNumerics: flag })),
     'microBatches?': listOf(exactly({ step: count, parts: count, note: text })),
