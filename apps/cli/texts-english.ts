@@ -2,7 +2,7 @@
 import type { ImportNote } from '#experiment';
 import { storeEnglish } from './texts-store-english.js';
 
-export type Kind = 'corpus' | 'teacher' | 'hybrid' | 'verification';
+export type Kind = 'corpus' | 'teacher' | 'hybrid' | 'verification' | 'cross-decoding';
 
 export const english = {
   ...storeEnglish,

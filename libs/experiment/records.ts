@@ -431,6 +431,18 @@ export type PreparationRequest =
       warnings: Warning[];
     }
   | {
+      kind: 'cross-decoding';
+      /** of the sweep */
+      name: string;
+      corpusId: string;
+      models: CrossDecodingModel[];
+      channel: Channel;
+      channelProfile: ChannelProfile;
+      snrDb: number;
+      /** The first this many test sentences. */
+      sentences: number;
+    }
+  | {
       kind: 'verification';
       /** The model as a user would call it. */
       name: string;
@@ -473,6 +485,31 @@ export interface Verification {
   numerics: Numerics;
 }
 
+/** A model that sends to all others and receives from all others. */
+export interface CrossDecodingModel {
+  /** 'teacher', or the id of the trial whose final student it is */
+  label: string;
+  file: StoredFile;
+  architecture: Architecture;
+}
+
+/** BLEU-1 of every transmitter with every receiver on common sentences and noise. */
+export interface CrossDecoding {
+  channel: Channel;
+  channelProfile: ChannelProfile;
+  snrDb: number;
+  sentences: number;
+  models: { label: string; sha256: string }[];
+  /** [transmitter][receiver], in the order of the models */
+  bleu1: number[][];
+  numerics: Numerics;
+}
+
+/** Which preparation joins the models of a sweep; written once, so that it stays the same when models are removed later. */
+export interface CrossDecodingPointer {
+  preparationId: string;
+}
+
 export interface HybridSide {
   label: string;
   file: StoredFile;
@@ -494,5 +531,6 @@ export interface PreparationResult {
   teacherId?: string;
   hybridId?: string;
   verification?: Verification;
+  crossDecoding?: CrossDecoding;
   finishedAt: string;
 }

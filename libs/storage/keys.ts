@@ -52,6 +52,8 @@ export const keys = {
 
   sweep: (sweepId: string) => `sweeps/${safe(sweepId)}/sweep.json`,
   sweepCancelled: (sweepId: string) => `sweeps/${safe(sweepId)}/cancelled.json`,
+  /** Which preparation joins every transmitter of the sweep with every receiver. */
+  sweepCrossDecoding: (sweepId: string) => `sweeps/${safe(sweepId)}/cross-decoding.json`,
   sweepSettled: (sweepId: string) => `sweeps/${safe(sweepId)}/settled.json`,
   /** The retention policy leaves this sweep alone. */
   sweepKept: (sweepId: string) => `sweeps/${safe(sweepId)}/kept.json`,

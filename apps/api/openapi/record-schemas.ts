@@ -193,6 +193,14 @@ export const RECORD_SCHEMAS = {
     'recordedNumerics?': ref('Numerics'),
     numerics: ref('Numerics'),
   }),
+  CrossDecoding: exactly({
+    ...channel,
+    snrDb: number,
+    sentences: count,
+    models: listOf(exactly({ label: text, sha256: text })),
+    bleu1: listOf(numbers),
+    numerics: ref('Numerics'),
+  }),
   TeacherTraining: exactly({
     ...Object.fromEntries(Object.keys(TEACHER_TRAINING_FIELDS).map((name) => [name, number])),
     ...channel,

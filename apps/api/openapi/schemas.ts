@@ -26,7 +26,7 @@ const pageOf = (name: string) => exactly({ items: listOf(ref(name)), 'nextCursor
 
 const preparationFacts: Record<string, JsonSchema> = {
   preparationId: id,
-  kind: choice('corpus', 'teacher', 'hybrid', 'verification'),
+  kind: choice('corpus', 'teacher', 'hybrid', 'verification', 'cross-decoding'),
   name: text,
   'progress?': exactly({ fraction: { type: 'number', minimum: 0, maximum: 1 }, message: text }),
   'failure?': exactly({ reason: text }),
@@ -34,6 +34,7 @@ const preparationFacts: Record<string, JsonSchema> = {
   'teacherId?': id,
   'hybridId?': id,
   'verification?': ref('Verification'),
+  'crossDecoding?': ref('CrossDecoding'),
   createdAt: time,
   'finishedAt?': time,
 };

@@ -7,6 +7,7 @@ import { type Engine, startEngine } from '#engine';
 import type { TrainerCommand, TrainerJob, TrainerMessage } from '../trainer-protocol.js';
 import { runBundle } from './bundle.js';
 import { importCorpus, prepareCorpus } from './corpus.js';
+import { crossDecode } from './cross-decode.js';
 import { scoreHybrid } from './hybrid.js';
 import { ImpossibleJob, type TrainerPort } from './port.js';
 import { measureScores } from './scores.js';
@@ -69,6 +70,8 @@ async function run(workFolder: string): Promise<void> {
       return measureShippedTeacher(job, engine, workFolder, port);
     case 'score-hybrid':
       return scoreHybrid(job, engine, workFolder, port);
+    case 'cross-decode':
+      return crossDecode(job, engine, port);
     case 'measure-scores':
       return measureScores(job, engine, port);
     case 'import-teacher':

@@ -1,10 +1,13 @@
 // From results to the report: groups trials by setting, takes means and intervals over seeds, gathers anchors and run
 // facts. Comparisons and verdicts are next door.
+
+import { HEADLINE_SNR_DB, nearestIndex } from '../cross-decoding.js';
 import { HYPERPARAMETER_NAMES } from '../fields.js';
 import { canonicalJson } from '../identity.js';
 import { countMacs, parameterBytes, studentArchitecture } from '../parameters.js';
 import type {
   CorpusRecord,
+  CrossDecoding,
   Hyperparameters,
   SweepRecord,
   TeacherRecord,
@@ -16,6 +19,7 @@ import type {
 import { type Estimate, estimate, mean } from '../statistics/index.js';
 import { DISTILL_PARTS } from '../terms.js';
 import { compareSettings } from './comparisons.js';
+import { crossSectionOf } from './cross-section.js';
 import { findingsOf } from './findings.js';
 import {
   type CurveName,
@@ -49,6 +53,7 @@ export function buildReport(
   teacher: TeacherRecord,
   corpus: CorpusRecord,
   results: readonly SweepResult[],
+  joined?: CrossDecoding | { failure: string },
 ): Report {
   const order = new Map(sweep.trials.map(({ trialId }, index) => [trialId, index]));
   const roles = new Map(sweep.trials.map(({ trialId, role }) => [trialId, role]));
@@ -58,7 +63,7 @@ export function buildReport(
   const { varied, fixed } = variedOf(ordered.map(({ spec }) => spec.hyperparameters));
   const axis = varied.includes('temperature') ? 'temperature' : (varied[0] ?? null);
   const evaluation = ordered[0]?.spec.evaluation ?? { snrDb: [], sentences: 0 };
-  const headline = nearestIndex(evaluation.snrDb, 12);
+  const headline = nearestIndex(evaluation.snrDb, HEADLINE_SNR_DB);
   const completed = ordered.flatMap(asCompleted);
   const groups = groupBySetting(completed);
   const anchors = anchorsOf(completed.map(({ summary }) => summary.evaluation));
@@ -75,7 +80,7 @@ export function buildReport(
   const known = new Set(ordered.map(({ result }) => result.trialId));
   const missing = sweep.trials.map(({ trialId }) => trialId).filter((trialId) => !known.has(trialId));
   const { comparisons, trends, isPairTestingOmitted } = compareSettings(settings, trials, axis, resamples);
-  const headlineSnrDb = evaluation.snrDb[headline] ?? 12;
+  const headlineSnrDb = evaluation.snrDb[headline] ?? HEADLINE_SNR_DB;
   return {
     format: 2,
     name: sweep.name,
@@ -113,7 +118,8 @@ export function buildReport(
     trends,
     isPairTestingOmitted,
     verdicts: verdictsOf({ settings, comparisons, trends, axis, isPairTestingOmitted }),
-    findings: findingsOf({ settings, trials, comparisons, anchors, headlineSnrDb, snrDb: evaluation.snrDb }),
+    crossDecoding: crossSectionOf(joined, { settings, trials }),
+    findings: findingsOf({ joined, settings, trials, comparisons, anchors, headlineSnrDb, snrDb: evaluation.snrDb }),
     failures,
     missing,
     warnings: sweep.warnings,
@@ -344,12 +350,4 @@ function runOf(sweep: SweepRecord, completed: CompletedTrial[], groups: Complete
 
 function medianOf(values: number[]): number | null {
   return values.length === 0 ? null : ([...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? null);
-}
-
-function nearestIndex(values: number[], target: number): number {
-  let best = 0;
-  values.forEach((value, index) => {
-    if (Math.abs(value - target) < Math.abs((values[best] ?? Infinity) - target)) best = index;
-  });
-  return best;
 }

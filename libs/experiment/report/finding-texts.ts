@@ -3,6 +3,10 @@ import type { Texts } from './report.js';
 import { type Language, settingLabel } from './texts.js';
 
 const FINDINGS: Record<string, (labels: Texts, snrDb: number) => Texts> = {
+  'not-cross-decoded': ({ en }) => ({
+    en: `Transmitters and receivers could not be joined with each other: ${en}`,
+    zh: `未能完成发射端与接收端的交叉解码：${en}`,
+  }),
   'one-seed': ({ en, zh }) => ({
     en: `A single seed only, so no interval and no test: ${en}.`,
     zh: `只有一个种子，因此没有区间和检验：${zh}。`,

@@ -11,6 +11,7 @@ import type {
   Warning,
 } from '../records.js';
 import type { Estimate, Interval, Trend } from '../statistics/index.js';
+import type { Channel, ChannelProfile } from '../terms.js';
 
 export const BLEU_CURVES = ['bleu1', 'bleu2', 'bleu3', 'bleu4'] as const;
 /** What greedy decoding gives, of a student or the teacher. */
@@ -171,6 +172,25 @@ export interface PowerNote {
   seedsNeeded: number | null;
 }
 
+/** BLEU-1 of every transmitter with every receiver, models of one seed with each other; rows and columns are parties. */
+export interface CrossSection {
+  channel: Channel;
+  channelProfile: ChannelProfile;
+  snrDb: number;
+  sentences: number;
+  /** null: the teacher; else an index into `settings` */
+  parties: (number | null)[];
+  /** [transmitter][receiver]: mean and interval over seeds; null where the two have no seed in common */
+  bleu1: (Estimate | null)[][];
+  /** [transmitter][receiver]: BLEU-1 that the receiver loses against its own transmitter, BLEU(j, j) - BLEU(i, j), paired by seed */
+  mismatch: (Estimate | null)[][];
+  /** [transmitter][receiver]: the mean over transmitters and receivers of different seeds; null where there are none. */
+  otherSeeds: (number | null)[][];
+  /** every pair measured, in the order of `models` */
+  models: { label: string; sha256: string }[];
+  pairs: number[][];
+}
+
 export interface Texts {
   en: string;
   zh: string;
@@ -292,6 +312,8 @@ export interface Report {
   /** True when settings were too many to test all pairs: then each is tested against its baseline only. */
   isPairTestingOmitted: boolean;
   verdicts: SeriesVerdict[];
+  /** Null where no models were joined. */
+  crossDecoding: CrossSection | null;
   findings: Finding[];
   failures: ReportFailure[];
   /** Trials of the sweep without a result (cancelled). */
