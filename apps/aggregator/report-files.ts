@@ -1,6 +1,15 @@
 // The files of a sweep's report, made by libs/experiment and stored under the sweep.
 import { createHash } from 'node:crypto';
-import { type Report, renderCsv, renderHtml, renderMarkdown, renderSvgs, type StoredFile } from '#experiment';
+import {
+  type Report,
+  renderCsv,
+  renderHtml,
+  renderLatex,
+  renderMarkdown,
+  renderSvgs,
+  renderTrialsCsv,
+  type StoredFile,
+} from '#experiment';
 import { keys, type ObjectStore } from '#storage';
 
 interface ReportFile {
@@ -21,6 +30,14 @@ export function renderReport(report: Report): ReportFile[] {
     { name: 'report.csv', contentType: 'text/csv; charset=utf-8', text: renderCsv(report) },
     { name: 'report.md', contentType: 'text/markdown; charset=utf-8', text: renderMarkdown(report, 'en') },
     { name: 'report.zh.md', contentType: 'text/markdown; charset=utf-8', text: renderMarkdown(report, 'zh') },
+    { name: 'report.tex', contentType: 'application/x-tex', text: renderLatex(report, 'en') },
+    { name: 'report.zh.tex', contentType: 'application/x-tex', text: renderLatex(report, 'zh') },
+    { name: 'trials.csv', contentType: 'text/csv; charset=utf-8', text: renderTrialsCsv(report) },
+    {
+      name: 'request.json',
+      contentType: 'application/json',
+      text: `${JSON.stringify(report.reproduction.request, null, 2)}\n`,
+    },
     { name: 'report.html', contentType: 'text/html; charset=utf-8', text: renderHtml(report) },
     ...charts,
   ];

@@ -1,13 +1,16 @@
 // Made-up sweeps for specs and for looking at reports: records and results from a seeded formula, in the ranges that small
 // DeepSC students show. Nothing outside specs may use it.
+import { planCrossDecoding } from './cross-decoding.js';
 import { compressionOf, countParameters, studentArchitecture } from './parameters.js';
 import { type PlannedTrial, planBundles, planTrials } from './plan.js';
 import type {
   BleuCurve,
   CorpusRecord,
+  CrossDecoding,
   DivergenceCurve,
   LikelihoodCurve,
   SentenceValues,
+  StoredFile,
   SweepRecord,
   TeacherRecord,
   TrialResult,
@@ -88,6 +91,34 @@ export function syntheticSweep(body: object, options: SyntheticOptions = {}, run
     .filter((trial) => !options.withoutResult?.(trial))
     .map(({ trialId, spec }) => ({ spec, result: resultOf(trialId, spec, options, run) }));
   return { sweep, results };
+}
+
+/** The teacher and every student joined: a receiver loses the more, the further its gap is from the transmitter's. */
+export function syntheticCrossDecoding(sweep: SweepRecord, results: SweepResult[]): CrossDecoding | undefined {
+  const stored = results.map(({ spec, result }) => ({
+    spec,
+    result: { ...result, artifacts: [modelFile('final_student_model.safetensors', result.trialId)] },
+  }));
+  const teacher = { ...syntheticTeacher, files: [modelFile('model.safetensors', 'teacher')] };
+  const request = planCrossDecoding(sweep, teacher, syntheticCorpus, stored);
+  if (!request) return undefined;
+  const gapOf = (label: string) =>
+    results.find(({ result }) => result.trialId === label)?.result.summary?.evaluation.divergence.jsd[0] ?? 0;
+  const { channel, channelProfile, snrDb, sentences, models } = request;
+  const score = (sent: string, heard: string) => 0.94 - gapOf(heard) - 6 * Math.abs(gapOf(sent) - gapOf(heard));
+  return {
+    channel,
+    channelProfile,
+    snrDb,
+    sentences,
+    models: models.map(({ label, file }) => ({ label, sha256: file.sha256 })),
+    bleu1: models.map((sent) => models.map((heard) => Math.max(0.03, score(sent.label, heard.label)))),
+    numerics: syntheticTeacher.numerics,
+  };
+}
+
+function modelFile(name: string, of: string): StoredFile {
+  return { name, key: `${of}/${name}`, size: 1, sha256: of.padEnd(64, '0'), contentType: 'application/octet-stream' };
 }
 
 function resultOf(trialId: string, spec: TrialSpec, options: SyntheticOptions, run: number): TrialResult {

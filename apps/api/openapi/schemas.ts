@@ -1,5 +1,5 @@
 // OpenAPI schemas of the API's answers, by name; together with requests and records they are the document's components.
-import { SWEEP_STATUSES, TRIAL_STATUSES } from '#experiment';
+import { REPORT_SCHEMA, SWEEP_STATUSES, TRIAL_STATUSES } from '#experiment';
 import {
   choice,
   corpusFacts,
@@ -170,10 +170,7 @@ const ANSWER_SCHEMAS = {
     'links?': links,
   }),
   DistillationSubmission: exactly({ trialId: id, sweepId: id, status: choice(...TRIAL_STATUSES), warnings }),
-  Report: {
-    type: 'object',
-    description: 'What the temperatures did, with intervals; see the documentation of reports.',
-  },
+  Report: REPORT_SCHEMA,
 } satisfies Record<string, JsonSchema>;
 
 export const SCHEMAS = { ...REQUEST_SCHEMAS, ...RECORD_SCHEMAS, ...ANSWER_SCHEMAS };

@@ -9,6 +9,7 @@ import type {
   CorpusRecord,
   CrossDecoding,
   Hyperparameters,
+  StoredFile,
   SweepRecord,
   TeacherRecord,
   TrialResult,
@@ -21,9 +22,11 @@ import { DISTILL_PARTS } from '../terms.js';
 import { compareSettings } from './comparisons.js';
 import { crossSectionOf } from './cross-section.js';
 import { findingsOf } from './findings.js';
+import { importancesOf } from './importances.js';
 import {
   type CurveName,
   type EstimateCurve,
+  type FileHash,
   type PerCurve,
   type Report,
   type ReportSetting,
@@ -119,10 +122,16 @@ export function buildReport(
     isPairTestingOmitted,
     verdicts: verdictsOf({ settings, comparisons, trends, axis, isPairTestingOmitted }),
     crossDecoding: crossSectionOf(joined, { settings, trials }),
+    importances: importancesOf(varied, settings, trials),
     findings: findingsOf({ joined, settings, trials, comparisons, anchors, headlineSnrDb, snrDb: evaluation.snrDb }),
     failures,
     missing,
     warnings: sweep.warnings,
+    reproduction: {
+      command: 'npx semdistill sweep request.json',
+      request: { ...(sweep.request as object), teacher: sweep.teacherId, corpus: sweep.corpusId },
+    },
+    hashes: { teacher: hashesOf(teacher.files), corpus: hashesOf(corpus.files) },
     run: runOf(sweep, completed, groups),
   };
 }
@@ -337,6 +346,9 @@ function runOf(sweep: SweepRecord, completed: CompletedTrial[], groups: Complete
       trainingSeconds: summary.trainingSeconds,
       evaluationSeconds: summary.evaluationSeconds,
       tokensPerSecond: tokensPerSecond(summary),
+      files: hashesOf(
+        result.artifacts.filter(({ name }) => name.endsWith('.safetensors') || name === 'evaluation.json'),
+      ),
     })),
     speed: groups.map((group) => ({
       trainingSeconds: estimate(group.map(({ summary }) => summary.trainingSeconds)),
@@ -346,6 +358,10 @@ function runOf(sweep: SweepRecord, completed: CompletedTrial[], groups: Complete
     })),
     teacherLatencyMs: medianOf(completed.flatMap(({ summary }) => summary.latency?.teacher.medianMs ?? [])),
   };
+}
+
+function hashesOf(files: StoredFile[]): FileHash[] {
+  return files.map(({ name, sha256 }) => ({ name, sha256 }));
 }
 
 function medianOf(values: number[]): number | null {

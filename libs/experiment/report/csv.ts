@@ -33,6 +33,24 @@ export function renderCsv(report: Report): string {
   return rows.map((row) => `${row.map(quoted).join(',')}\n`).join('');
 }
 
+/**
+ * The same for single trials, a row for each trial and measure: trial_id, setting, seed, measure, snr_db ('mean' over SNRs, the headline
+ * SNR, or empty for losses), value.
+ */
+export function renderTrialsCsv(report: Report): string {
+  const rows: Cell[][] = [['trial_id', 'setting', 'seed', 'measure', 'snr_db', 'value']];
+  for (const trial of report.trials) {
+    const of = [trial.trialId, report.settings[trial.setting]?.label ?? '', trial.seed] satisfies Cell[];
+    rows.push([...of, 'validationLoss', null, trial.validationLoss], [...of, 'finalLoss', null, trial.finalLoss]);
+    for (const name of CURVES) {
+      const [at, over] = [trial.atHeadline[name], trial.meanOverSnr[name]];
+      if (at !== undefined) rows.push([...of, name, report.headlineSnrDb, at]);
+      if (over !== undefined) rows.push([...of, name, 'mean', over]);
+    }
+  }
+  return rows.map((row) => `${row.map(quoted).join(',')}\n`).join('');
+}
+
 type Cell = string | number | null;
 
 function settingRows(report: Report, setting: ReportSetting): Cell[][] {

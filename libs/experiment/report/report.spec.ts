@@ -238,7 +238,7 @@ describe('renderHtml', () => {
 
   it('gives every chart a title, a description and a table', () => {
     const figures = [...document.querySelectorAll('main[lang=en] figure')];
-    expect(figures).toHaveLength(11);
+    expect(figures.length).toBe(16);
     for (const figure of figures) {
       expect(figure.querySelector('svg')?.getAttribute('role')).toBe('img');
       expect(figure.querySelector('svg > title')?.textContent).toBeTruthy();
@@ -266,10 +266,15 @@ describe('renderSvgs', () => {
       'validation-loss.svg',
       'bleu-over-snr.svg',
       'bleu4-over-snr.svg',
+      'exact-sentences-over-snr.svg',
       'bleu-gap-over-snr.svg',
       'jsd-over-snr.svg',
+      'calibration-over-snr.svg',
+      'cka-over-snr.svg',
       'jsd-heat-map.svg',
       'bleu-heat-map.svg',
+      'size.svg',
+      'learning.svg',
     ]);
     for (const { svg } of svgs) {
       expect(svg).toMatch(/^<svg[^>]* xmlns="http:\/\/www\.w3\.org\/2000\/svg"/);
@@ -304,7 +309,7 @@ describe('curves over SNR', () => {
 describe('a sweep of thousands of trials', () => {
   it('still gives files one can open', () => {
     const temperature = Array.from({ length: 900 }, (_, index) => 1 + index / 100);
-    const report = reportOf({ vary: { temperature }, seeds: 2, baseline: true });
+    const report = reportOf({ vary: { temperature }, seeds: 2, baseline: true }, { withSentences: false });
     expect(report.counts.completed).toBe(1802);
     expect(report.isPairTestingOmitted).toBe(true);
     expect(report.verdicts[0]?.conclusion).toBe('significant-trend');

@@ -172,6 +172,19 @@ export interface PowerNote {
   seedsNeeded: number | null;
 }
 
+/** Share of the variance of the gap (epsilon²) that one varied hyperparameter accounts for by itself. */
+export interface Importance {
+  name: keyof Hyperparameters;
+  /** different values */
+  levels: number;
+  share: number;
+}
+
+export interface FileHash {
+  name: string;
+  sha256: string;
+}
+
 /** BLEU-1 of every transmitter with every receiver, models of one seed with each other; rows and columns are parties. */
 export interface CrossSection {
   channel: Channel;
@@ -258,6 +271,8 @@ export interface RunSection {
     trainingSeconds: number;
     evaluationSeconds: number;
     tokensPerSecond: number;
+    /** models and evaluation, as this run made them */
+    files: FileHash[];
   }[];
   /** In the order of `settings`. Trials of a bundle train side by side, so a trial's seconds are its bundle's. */
   speed: {
@@ -314,11 +329,16 @@ export interface Report {
   verdicts: SeriesVerdict[];
   /** Null where no models were joined. */
   crossDecoding: CrossSection | null;
+  /** Empty unless two or more hyperparameters vary. */
+  importances: Importance[];
   findings: Finding[];
   failures: ReportFailure[];
   /** Trials of the sweep without a result (cancelled). */
   missing: string[];
   warnings: Warning[];
+  /** What makes the same numbers again: the request with ids in place of names, and what to type. */
+  reproduction: { command: string; request: unknown };
+  hashes: { teacher: FileHash[]; corpus: FileHash[] };
   run: RunSection;
 }
 
