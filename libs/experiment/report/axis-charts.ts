@@ -223,6 +223,8 @@ function bandMark(band: Estimate, { domain }: VerticalScale): Plot.Markish {
   if (band.low === null || band.high === null) return null;
   const y1 = Math.max(band.low, domain[0]);
   const y2 = Math.min(band.high, domain[1]);
+  // A baseline outside the picture has its band there too.
+  if (y1 >= y2) return null;
   return Plot.rect([{ y1, y2 }], { y1: 'y1', y2: 'y2', fill: 'var(--muted)', fillOpacity: 0.12 });
 }
 

@@ -65,6 +65,13 @@ describe('charts', () => {
     }
   });
 
+  it('keep the band of a baseline that lies outside the picture out of it', () => {
+    const report = reportOf(temperatures, { effect: 0, noise: 0.02 });
+    const gap = renderSvgs(report).find(({ name }) => name === 'gap.svg')?.svg ?? '';
+    expect(gap).toContain('Outside the picture: no teacher');
+    expect(gap).not.toMatch(/<rect /);
+  });
+
   it('draw nothing of what earlier records lack', () => {
     const { sweep, results } = syntheticSweep({ teacher: 'demo', ...temperatures }, { isEarlier: true });
     const names = renderSvgs(buildReport(sweep, syntheticTeacher, syntheticCorpus, results)).map(({ name }) => name);
