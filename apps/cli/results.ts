@@ -12,6 +12,7 @@ export const REPORT_FORMATS = {
   md: 'text/markdown',
   csv: 'text/csv',
   json: 'application/json',
+  tex: 'application/x-tex',
 } as const;
 export type ReportFormat = keyof typeof REPORT_FORMATS;
 
