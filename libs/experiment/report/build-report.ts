@@ -264,12 +264,10 @@ function settingOf(group: CompletedTrial[], context: SettingContext): ReportSett
   };
 }
 
-/** (gap - floor) / (ceiling - floor), means over SNR; null where the anchors leave no room. */
+/** gap / ceiling, means over SNR; null where there is no ceiling. */
 function gapShareOf(gap: Estimate | undefined, anchors: Report['anchors']): number | null {
-  const { floor, ceiling } = anchors ?? {};
-  if (!gap || !floor?.jsd || !ceiling?.jsd) return null;
-  const [low, high] = [mean(floor.jsd), mean(ceiling.jsd)];
-  return high > low ? (gap.mean - low) / (high - low) : null;
+  const ceiling = anchors?.ceiling.jsd;
+  return gap && ceiling && mean(ceiling) > 0 ? gap.mean / mean(ceiling) : null;
 }
 
 function learningOf(group: CompletedTrial[]): ReportSetting['learning'] {

@@ -87,7 +87,10 @@ export interface ReportSetting {
   meanOverSnr: PerCurve<Estimate>;
   /** 95 % intervals when seeds and sentences are both drawn anew; absent where records hold no values per sentence. */
   crossed?: { jsd: Interval; bleu1: Interval };
-  /** Where the mean JSD lies between floor (0) and ceiling (1). */
+  /**
+   * The mean JSD over that of the untrained student. (The floor is no zero for it: on common noise, as here, a teacher is no way from
+   * itself, while other noise alone may move it further than the student is.)
+   */
   gapShare: number | null;
   /** Validation loss by epoch, over the seeds that reached it. */
   learning: LearningPoint[];

@@ -21,7 +21,7 @@ export const WORDS = {
   corpus: { en: 'corpus', zh: '语料' },
   floor: { en: 'floor', zh: '下限' },
   ceiling: { en: 'ceiling', zh: '上限' },
-  fromFloor: { en: 'of the way from floor to ceiling', zh: '（下限为 0，上限为 100）' },
+  ofUntrained: { en: '{} % of an untrained student’s', zh: '为未训练学生的 {} %' },
   noTeacher: { en: 'no teacher', zh: '无教师' },
   setting: { en: 'setting', zh: '设置' },
   seed: { en: 'seed', zh: '种子' },

@@ -3,7 +3,7 @@ import { MOST_SEEDS } from '../statistics/index.js';
 import { SIGNIFICANCE } from './comparisons.js';
 import { formatEstimate, formatNumber, formatProbability } from './numbers.js';
 import type { Comparison, Conclusion, PowerNote, ReportSetting, SeriesTrend, SeriesVerdict, Texts } from './report.js';
-import { type Language, settingLabel, WORDS } from './texts.js';
+import { type Language, say, settingLabel, WORDS } from './texts.js';
 import type { Evidence, VerdictContext } from './verdict.js';
 
 const RULE_JUDGEMENTS: Record<NonNullable<SeriesVerdict['ruleOfThumb']>, Texts> = {
@@ -192,7 +192,8 @@ function shortLabel(setting: ReportSetting | undefined, language: Language): str
 function gapOf(setting: ReportSetting | undefined, language: Language): string {
   const gap = setting?.meanOverSnr.jsd;
   const share = setting?.gapShare ?? null;
-  const placed = share === null ? '' : `, ${(100 * share).toFixed(0)} % ${WORDS.fromFloor[language]}`;
+  const percent = share === null ? '' : (100 * share).toFixed(0);
+  const placed = percent && `${language === 'en' ? ', ' : '，'}${say('ofUntrained', language, percent)}`;
   return `${shortLabel(setting, language)} (JSD ${gap ? formatEstimate(gap) : '–'}${placed})`;
 }
 
