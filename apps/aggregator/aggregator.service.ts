@@ -63,6 +63,8 @@ export class AggregatorService implements OnApplicationBootstrap, BeforeApplicat
   }
 
   private hear(event: FleetEvent): void {
+    // What a sweep waits for besides its trials: its models joined.
+    if (event.type === 'preparation-ended') this.inTurn(() => this.look());
     if (event.type !== 'trial-ended') return;
     this.ended.add(event.trialId);
     this.gathering ??= setTimeout(() => {

@@ -97,6 +97,11 @@ export class ReconcilerService {
     try {
       const settling = await settleSweep(this.store, sweep.record);
       if (settling.outcome === 'open') return sweep.reopen(settling.trialIds);
+      if (settling.outcome === 'joining') {
+        // A job that is lost later is put back like that of any preparation.
+        if (settling.isNew) await this.enqueuePreparation(settling.preparationId, sweep.record.owner);
+        return;
+      }
       this.open.delete(sweepId);
       if (!settling.isOurs) return;
       const { status, counts } = settling.record;
@@ -140,6 +145,10 @@ export class ReconcilerService {
   private async untilHeard(): Promise<void> {
     const waitMs = this.heardAt - performance.now();
     if (waitMs > 0) await delay(waitMs);
+  }
+
+  private enqueuePreparation(preparationId: string, owner: string): Promise<void> {
+    return this.quietly(() => this.fleet.enqueue([{ kind: 'preparation', preparationId, owner }]));
   }
 
   /** A lease, 'taken', or nothing when Redis is gone: then the work is done without, and the store decides. */

@@ -4,8 +4,10 @@ import {
   type Report,
   renderCsv,
   renderHtml,
+  renderLatex,
   renderMarkdown,
   renderSvgs,
+  renderTrialsCsv,
   type StoredFile,
   type SweepRecord,
 } from '#experiment';
@@ -29,6 +31,14 @@ export function renderReport(report: Report): ReportFile[] {
     { name: 'report.csv', contentType: 'text/csv; charset=utf-8', text: renderCsv(report) },
     { name: 'report.md', contentType: 'text/markdown; charset=utf-8', text: renderMarkdown(report, 'en') },
     { name: 'report.zh.md', contentType: 'text/markdown; charset=utf-8', text: renderMarkdown(report, 'zh') },
+    { name: 'report.tex', contentType: 'application/x-tex', text: renderLatex(report, 'en') },
+    { name: 'report.zh.tex', contentType: 'application/x-tex', text: renderLatex(report, 'zh') },
+    { name: 'trials.csv', contentType: 'text/csv; charset=utf-8', text: renderTrialsCsv(report) },
+    {
+      name: 'request.json',
+      contentType: 'application/json',
+      text: `${JSON.stringify(report.reproduction.request, null, 2)}\n`,
+    },
     { name: 'report.html', contentType: 'text/html; charset=utf-8', text: renderHtml(report) },
     ...charts,
   ];

@@ -10,6 +10,7 @@ import {
   type TrialResult,
 } from '#experiment';
 import { findJson, getJson, hasTrialEnded, keys, type ObjectStore, putJsonIfAbsent, readTrialState } from '#storage';
+import { crossDecodingOf, openJoin, type SweepParts } from './cross-decoding.js';
 import { inParallel } from './in-parallel.js';
 import { writeTrial } from './open-sweep.js';
 import { renderReport, storeReport } from './report-files.js';
@@ -18,6 +19,8 @@ const READS_AT_ONCE = 16;
 
 export type Settling =
   | { outcome: 'settled'; record: SettledRecord; isOurs: boolean }
+  /** Its models are being joined, which makes the report whole; `isNew`: nobody has been asked to yet. */
+  | { outcome: 'joining'; preparationId: string; isNew: boolean }
   /** These trials have neither a result nor a cancellation after all. */
   | { outcome: 'open'; trialIds: string[] };
 
@@ -28,6 +31,8 @@ export async function settleSweep(store: ObjectStore, sweep: SweepRecord): Promi
   const standing = await findJson<SettledRecord>(store, key);
   if (standing) return { outcome: 'settled', record: standing, isOurs: false };
   const isCancelled = (await store.head(keys.sweepCancelled(sweepId, version))) !== undefined;
+  const waitedFor = isCancelled ? undefined : await openJoin(store, sweep);
+  if (waitedFor) return { outcome: 'joining', preparationId: waitedFor, isNew: false };
   const trialIds = [...new Set(sweep.trials.map(({ trialId }) => trialId))];
   const trials = await inParallel(trialIds, READS_AT_ONCE, async (trialId) => {
     const state = await readTrialState(store, trialId);
@@ -41,19 +46,28 @@ export async function settleSweep(store: ObjectStore, sweep: SweepRecord): Promi
   );
   const ended = results.filter((result) => result !== undefined);
   const counts = countOf(ended, trialIds.length);
+  const parts = counts.completed > 0 ? await reportParts(store, sweep, ended) : undefined;
+  const joined = parts && !isCancelled ? await crossDecodingOf(store, parts) : undefined;
+  if (joined?.state === 'open') return { outcome: 'joining', preparationId: joined.preparationId, isNew: joined.isNew };
   const record: SettledRecord = {
     sweepId,
     ...(version > 1 ? { version } : {}),
     status: isCancelled ? 'cancelled' : statusOf(counts),
     counts,
-    reportFiles: counts.completed > 0 ? await storeReport(store, sweep, await report(store, sweep, ended)) : [],
+    reportFiles: parts
+      ? await storeReport(
+          store,
+          sweep,
+          renderReport(buildReport(sweep, parts.teacher, parts.corpus, parts.trials, joined?.crossDecoding)),
+        )
+      : [],
     settledAt: new Date().toISOString(),
   };
   const isOurs = await putJsonIfAbsent(store, key, record);
   return { outcome: 'settled', record, isOurs };
 }
 
-async function report(store: ObjectStore, sweep: SweepRecord, results: TrialResult[]) {
+async function reportParts(store: ObjectStore, sweep: SweepRecord, results: TrialResult[]): Promise<SweepParts> {
   const [teacher, corpus] = await Promise.all([
     getJson<TeacherRecord>(store, keys.teacher(sweep.teacherId)),
     getJson<CorpusRecord>(store, keys.corpus(sweep.corpusId)),
@@ -62,7 +76,7 @@ async function report(store: ObjectStore, sweep: SweepRecord, results: TrialResu
     const { spec } = await getJson<TrialRecord>(store, keys.trial(result.trialId));
     return { spec, result };
   });
-  return renderReport(buildReport(sweep, teacher, corpus, trials));
+  return { sweep, teacher, corpus, trials };
 }
 
 function countOf(results: TrialResult[], trials: number): SettledRecord['counts'] {

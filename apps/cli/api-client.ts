@@ -81,7 +81,7 @@ export interface AcceptedDistillation {
 
 export interface PreparationView {
   preparationId: string;
-  kind: 'corpus' | 'teacher' | 'hybrid' | 'verification';
+  kind: 'corpus' | 'teacher' | 'hybrid' | 'verification' | 'cross-decoding';
   name: string;
   status: 'queued' | 'running' | 'completed' | 'failed';
   progress?: { fraction: number; message: string };

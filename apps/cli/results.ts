@@ -12,6 +12,7 @@ export const REPORT_FORMATS = {
   md: 'text/markdown',
   csv: 'text/csv',
   json: 'application/json',
+  tex: 'application/x-tex',
 } as const;
 export type ReportFormat = keyof typeof REPORT_FORMATS;
 
@@ -81,9 +82,9 @@ export function sayVerdict(context: Context, report: Report): void {
     terminal.print(
       texts.anchors({
         at,
-        bleu1: shown(teacher.bleu1[index]),
-        floor: shown(floor.jsd[index]),
-        ceiling: shown(ceiling.jsd[index]),
+        bleu1: shown(teacher.bleu1?.[index]),
+        floor: shown(floor.jsd?.[index]),
+        ceiling: shown(ceiling.jsd?.[index]),
       }),
     );
   }

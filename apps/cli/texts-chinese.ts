@@ -67,7 +67,13 @@ const NOTES_ZH: Record<ImportNote['code'], (values: ImportNote['values']) => str
   'sentences-longer': ({ rows, maxTokens }) =>
     `模型为最多 ${rows} 个词元的句子而建，语料最多有 ${maxTokens} 个；位置表会加长。`,
 };
-const KIND_ZH: Record<Kind, string> = { corpus: '语料', teacher: '教师', hybrid: '混合模型', verification: '复核' };
+const KIND_ZH: Record<Kind, string> = {
+  corpus: '语料',
+  teacher: '教师',
+  hybrid: '混合模型',
+  verification: '复核',
+  'cross-decoding': '交叉解码',
+};
 
 export const chinese: Texts = {
   ...fleetChinese,

@@ -3,7 +3,7 @@ import type { ImportNote } from '#experiment';
 import { fleetEnglish } from './texts-fleet-english.js';
 import { storeEnglish } from './texts-store-english.js';
 
-export type Kind = 'corpus' | 'teacher' | 'hybrid' | 'verification';
+export type Kind = 'corpus' | 'teacher' | 'hybrid' | 'verification' | 'cross-decoding';
 
 export const english = {
   ...fleetEnglish,

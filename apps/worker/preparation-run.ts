@@ -3,6 +3,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import {
+  type Architecture,
   type CorpusRecord,
   compareScores,
   corpusIdOf,
@@ -36,10 +37,11 @@ import type { TrainerJob, TrainerMessage } from './trainer-protocol.js';
 import { inWorkFolder } from './work-folder.js';
 import { packageRoot } from './worker-settings.js';
 
-type Outcome = Pick<PreparationResult, 'corpusId' | 'teacherId' | 'hybridId' | 'verification'>;
+type Outcome = Pick<PreparationResult, 'corpusId' | 'teacherId' | 'hybridId' | 'verification' | 'crossDecoding'>;
 type CorpusJob = Extract<TrainerJob, { kind: 'prepare-corpus' | 'import-corpus' }>;
 type CorpusMessage = Extract<TrainerMessage, { type: 'corpus-completed' }>;
 type HybridMessage = Extract<TrainerMessage, { type: 'hybrid-completed' }>;
+type CrossDecodedMessage = Extract<TrainerMessage, { type: 'cross-decoded' }>;
 type ScoresMessage = Extract<TrainerMessage, { type: 'scores-measured' }>;
 type TeacherMessage = Extract<TrainerMessage, { type: 'teacher-completed' }>;
 
@@ -53,6 +55,7 @@ const WORDS: Record<TrainerJob['kind'], string> = {
   'import-teacher': 'measuring the teacher',
   'score-hybrid': 'scoring the hybrid',
   'measure-scores': 'measuring the model again',
+  'cross-decode': 'joining every transmitter with every receiver',
 };
 const REPORT_MS = 1_000;
 
@@ -100,6 +103,7 @@ export class PreparationRun {
     const corpusFolder = await this.tools.cache.corpusFolder(corpus);
     if (request.kind === 'hybrid') return this.makeHybrid(request, corpus, workFolder);
     if (request.kind === 'verification') return this.verify(request, corpus, workFolder);
+    if (request.kind === 'cross-decoding') return this.crossDecode(request, corpus, workFolder);
     const { name } = request;
     if ('training' in request) {
       const { training } = request;
@@ -306,13 +310,29 @@ export class PreparationRun {
     return { verification: { model: name, sha256: model.sha256, ...compareScores(recorded, measured) } };
   }
 
-  /** Runs one trainer and gives its completion message. Throws Impossible with the trainer's sentence. */
-  private async train<Message extends CorpusMessage | TeacherMessage | HybridMessage | ScoresMessage>(
-    job: TrainerJob,
+  private async crossDecode(
+    { models, channel, channelProfile, snrDb, sentences }: Extract<PreparationRequest, { kind: 'cross-decoding' }>,
+    corpus: CorpusRecord,
     workFolder: string,
-    type: Message['type'],
-    checkpoints?: TeacherCheckpoints,
-  ): Promise<Message> {
+  ): Promise<Outcome> {
+    const given: { path: string; architecture: Architecture }[] = [];
+    for (const [place, { file, architecture }] of models.entries()) {
+      const path = join(workFolder, `model-${place}.safetensors`);
+      await this.fetchUpload(file, path);
+      given.push({ path, architecture });
+    }
+    const corpusFolder = await this.tools.cache.corpusFolder(corpus);
+    const asked = { channel, channelProfile, snrDb, sentences };
+    const job: TrainerJob = { kind: 'cross-decode', models: given, ...asked, corpus, corpusFolder };
+    const { bleu1, numerics } = await this.train<CrossDecodedMessage>(job, workFolder, 'cross-decoded');
+    const named = models.map(({ label, file }) => ({ label, sha256: file.sha256 }));
+    return { crossDecoding: { ...asked, models: named, bleu1, numerics } };
+  }
+
+  /** Runs one trainer and gives its completion message. Throws Impossible with the trainer's sentence. */
+  private async train<
+    Message extends CorpusMessage | TeacherMessage | HybridMessage | ScoresMessage | CrossDecodedMessage,
+  >(job: TrainerJob, workFolder: string, type: Message['type'], checkpoints?: TeacherCheckpoints): Promise<Message> {
     let completed: Message | undefined;
     const onMessage = (message: TrainerMessage) => {
       if (message.type === type) completed = message as Message;

@@ -3,6 +3,8 @@
 import type {
   Architecture,
   BleuCurve,
+  Channel,
+  ChannelProfile,
   CorpusOptions,
   CorpusRecord,
   EpochMetrics,
@@ -74,6 +76,16 @@ export type TrainerJob =
       corpusFolder: string;
     }
   | {
+      kind: 'cross-decode';
+      models: GivenModel[];
+      channel: Channel;
+      channelProfile: ChannelProfile;
+      snrDb: number;
+      sentences: number;
+      corpus: CorpusRecord;
+      corpusFolder: string;
+    }
+  | {
       kind: 'prepare-corpus';
       name: string;
       source: CorpusRecord['source'];
@@ -89,7 +101,7 @@ export type TrainerJob =
       files: { train: GivenFile; test: GivenFile; vocabulary: GivenFile };
     };
 
-/** One side of a hybrid: the model it is taken from. */
+/** A model to be read, whole or for one of its sides. */
 interface GivenModel {
   path: string;
   architecture: Architecture;
@@ -143,6 +155,8 @@ export type TrainerMessage =
       files: { name: string; contentType: string }[];
     }
   | { type: 'scores-measured'; scores: BleuCurve; numerics: Numerics }
+  /** [transmitter][receiver] */
+  | { type: 'cross-decoded'; bleu1: number[][]; numerics: Numerics }
   /** Files in <workFolder>/corpus/. */
   | {
       type: 'corpus-completed';

@@ -1,24 +1,22 @@
-// How good trained links are: BLEU over SNR by greedy decoding, and the teacher-forced distance to the teacher. All links of a
-// bundle are measured together, on the same sentences and the same draws.
+// How good trained links are: what greedy decoding gives over SNR. All links of a bundle are measured together, on the same
+// sentences and the same draws. The teacher-forced distance to the teacher: measure-divergence.ts.
 import * as tf from '@tensorflow/tfjs-core';
 import {
   type Batch,
   type ChannelName,
   type ChannelUse,
   collate,
+  type DecodedScores,
+  decodedScores,
   greedyDecode,
   longestFirst,
-  meanBleu,
   noiseDeviation,
   type ProfileName,
   RandomStream,
-  shiftTargets,
   transmit,
 } from '#semcom';
-import { MEASURES, type Output, rowDistances } from './distances.js';
 import { drawUse } from './draws.js';
-import { type Link, linkGroups, passThrough, remember, type Sided, sendBatch } from './link.js';
-import { throughKernel } from './loss.js';
+import { type Link, linkGroups, remember, sendBatch } from './link.js';
 
 /** BATCH sentences are sent together; the draws depend on it, so it is a constant and not a tuning knob. */
 const BATCH = 50;
@@ -40,27 +38,24 @@ export class EvaluationStopped extends Error {
   override readonly name = 'EvaluationStopped';
 }
 
-/** Mean over sentences of sentence BLEU of order n alone, one value an SNR. */
-export interface BleuCurves {
-  snrDb: number[];
-  bleu1: number[];
-  bleu2: number[];
-  bleu3: number[];
-  bleu4: number[];
-}
+/** Scores of decoded sentences, one value an SNR. */
+export type BleuCurves = { snrDb: number[] } & { [score in keyof DecodedScores]: number[] };
 
-/** Distances to the teacher, means over real tokens, one value an SNR. */
-export interface DivergenceCurves {
-  snrDb: number[];
-  kl: number[];
-  reverseKl: number[];
-  jsd: number[];
-  top1Agreement: number[];
-  top5Overlap: number[];
-}
+const SCORES = [
+  'bleu1',
+  'bleu2',
+  'bleu3',
+  'bleu4',
+  'cumulativeBleu2',
+  'cumulativeBleu3',
+  'cumulativeBleu4',
+  'corpusBleu',
+  'exactSentences',
+  'wordErrorRate',
+] as const satisfies (keyof DecodedScores)[];
 
 /** Draws of a batch at one SNR: keyed by SNR position and first sentence, common to every model. `variant` 1 is other noise. */
-function evaluationUse(
+export function evaluationUse(
   request: EvaluationRequest,
   batch: Batch,
   snr: number,
@@ -76,7 +71,7 @@ function evaluationUse(
 }
 
 /** Sentences in batches of like length; positions are those of `order`. */
-function batchesOf(request: EvaluationRequest): { batch: Batch; from: number; indices: Int32Array }[] {
+export function batchesOf(request: EvaluationRequest): { batch: Batch; from: number; indices: Int32Array }[] {
   const lengths = request.sentences.map((row) => row.length);
   const order = longestFirst(
     lengths,
@@ -90,14 +85,22 @@ function batchesOf(request: EvaluationRequest): { batch: Batch; from: number; in
   return out;
 }
 
-/** Decodes every sentence at every SNR; BLEU-1..4 of each of the link's models. All SNRs of a batch are decoded at once. */
-export async function measureBleu(link: Link, request: EvaluationRequest): Promise<BleuCurves[]> {
+export interface DecodedLink {
+  curves: BleuCurves;
+  /** BLEU-1 of each sentence, mean over SNR, in the order of the request */
+  sentenceBleu1: number[];
+}
+
+/** Decodes every sentence at every SNR and scores each of the link's models. All SNRs of a batch are decoded at once. */
+export async function measureDecoding(link: Link, request: EvaluationRequest): Promise<DecodedLink[]> {
   const groups = linkGroups(link);
   const points = request.snrDb.length;
   const hypotheses: number[][][] = Array.from({ length: groups * points }, () => []);
   const references: number[][] = [];
+  const order: number[] = [];
   for (const { batch, from, indices } of batchesOf(request)) {
     if ((await request.goOn?.()) === false) throw new EvaluationStopped('stopped');
+    order.push(...indices);
     for (const index of indices) references.push(request.scoredIds(request.sentences[index] as number[]));
     const ids = decodeAtAllSnrs(link, request, batch, from);
     for (let g = 0; g < groups; g++)
@@ -106,16 +109,33 @@ export async function measureBleu(link: Link, request: EvaluationRequest): Promi
           hypotheses[g * points + s]?.push(request.scoredIds(ids.row((g * points + s) * batch.size + b)));
   }
   return Array.from({ length: groups }, (_, g) => {
-    const curve: BleuCurves = { snrDb: [...request.snrDb], bleu1: [], bleu2: [], bleu3: [], bleu4: [] };
+    const curves = { snrDb: [...request.snrDb], ...noCurves() };
+    const sentenceBleu1 = new Array<number>(references.length).fill(0);
     for (let s = 0; s < points; s++) {
-      const [one, two, three, four] = meanBleu(references, hypotheses[g * points + s] as number[][]);
-      curve.bleu1.push(one);
-      curve.bleu2.push(two);
-      curve.bleu3.push(three);
-      curve.bleu4.push(four);
+      const decoded = decodedScores(references, hypotheses[g * points + s] as number[][]);
+      for (const score of SCORES) curves[score].push(decoded.scores[score]);
+      for (const [place, value] of decoded.sentenceBleu1.entries()) {
+        const sentence = order[place] as number;
+        sentenceBleu1[sentence] = (sentenceBleu1[sentence] as number) + value / points;
+      }
     }
-    return curve;
+    return { curves, sentenceBleu1 };
   });
+}
+
+/** The scores of measureDecoding alone. */
+export async function measureBleu(link: Link, request: EvaluationRequest): Promise<BleuCurves[]> {
+  return (await measureDecoding(link, request)).map(({ curves }) => curves);
+}
+
+/** Sends and decodes one sentence by itself at the first SNR, as a receiver in use would. For its time, not its result. */
+export function decodeAlone(link: Link, request: EvaluationRequest, sentence: number): void {
+  const batch = collate(request.sentences, [sentence]);
+  decodeAtAllSnrs(link, { ...request, snrDb: request.snrDb.slice(0, 1) }, batch, sentence);
+}
+
+function noCurves(): Omit<BleuCurves, 'snrDb'> {
+  return Object.fromEntries(SCORES.map((score) => [score, [] as number[]])) as Omit<BleuCurves, 'snrDb'>;
 }
 
 /** Rows of the result: group-major, then SNR, then sentence. */
@@ -165,85 +185,5 @@ function combinedUse(request: EvaluationRequest, batch: Batch, from: number): Ch
     noise: concat(uses.map((use) => use.noise)),
     // One fading block a batch and SNR becomes the same block for each of its sentences.
     ...(first.fading ? { fading: concat(uses.map(perSentence)), fadingBlock: 'sentence' as const } : {}),
-  };
-}
-
-/**
- * Distance of each of the link's models to the teacher: output distributions p (teacher) and q over the same inputs and, with
- * `otherNoise` false, the same draws. KL(p||q), KL(q||p), JSD in nats a token; top-1 agreement; top-5 overlap |A and B| / 5.
- */
-export async function measureDivergence(
-  teacher: Link,
-  link: Link,
-  request: EvaluationRequest,
-  otherNoise = false,
-): Promise<DivergenceCurves[]> {
-  const groups = linkGroups(link);
-  const curves = Array.from(
-    { length: groups },
-    (): DivergenceCurves => ({
-      snrDb: [...request.snrDb],
-      kl: [],
-      reverseKl: [],
-      jsd: [],
-      top1Agreement: [],
-      top5Overlap: [],
-    }),
-  );
-  for (let s = 0; s < request.snrDb.length; s++) {
-    const sums = Array.from({ length: groups }, () => new Float64Array(MEASURES.length));
-    let tokens = 0;
-    for (const { batch, from } of batchesOf(request)) {
-      if ((await request.goOn?.()) === false) throw new EvaluationStopped('stopped');
-      const use = evaluationUse(request, batch, s, from, 0);
-      const heard = otherNoise ? evaluationUse(request, batch, s, from, 1) : use;
-      tokens += addDistances(sums, teacher, link, batch, { teacher: use, student: heard });
-    }
-    for (const [g, curve] of curves.entries())
-      for (const measure of ['kl', 'reverseKl', 'jsd', 'top1Agreement', 'top5Overlap'] as const)
-        curve[measure].push((sums[g]?.[MEASURES.indexOf(measure)] as number) / tokens);
-  }
-  return curves;
-}
-
-/** Adds the batch's sums of the measures for each model; returns its real tokens. */
-function addDistances(
-  sums: Float64Array[],
-  teacher: Link,
-  link: Link,
-  batch: Batch,
-  uses: { teacher: ChannelUse; student: ChannelUse },
-): number {
-  const { input, targets } = shiftTargets(batch);
-  const rows = Int32Array.from(targets.keys()).filter((i) => targets[i] !== 0);
-  const groups = linkGroups(link);
-  const vocabularySize = teacher.receiver.shape.vocabularySize;
-  const chunk = Math.max(16, Math.floor(8e6 / (groups * vocabularySize)));
-  tf.tidy(() => {
-    const p = passThrough(teacher, { source: batch, input, use: uses.teacher }).decOut;
-    const q = passThrough(link, { source: batch, input, use: uses.student }).decOut;
-    for (let from = 0; from < rows.length; from += chunk) {
-      const index = tf.tensor1d(rows.subarray(from, from + chunk), 'int32');
-      const measures = tf.tidy(() =>
-        rowDistances(outputOf(link.receiver, q, index), outputOf(teacher.receiver, p, index)),
-      );
-      const values = measures.dataSync();
-      tf.dispose([measures, index]);
-      const perGroup = values.length / groups;
-      for (let at = 0; at < values.length; at++) {
-        const sum = sums[Math.floor(at / perGroup)] as Float64Array;
-        const measure = at % MEASURES.length;
-        sum[measure] = (sum[measure] as number) + (values[at] as number);
-      }
-    }
-  });
-  return rows.length;
-}
-
-/** Logits without bias of the chosen rows of decOut. */
-function outputOf({ weights }: Sided, decOut: tf.Tensor3D, rows: tf.Tensor1D): Output {
-  return {
-    logits: throughKernel(tf.gather(decOut, rows, 1), weights.get('dense.weight') as tf.Tensor3D),
-    bias: weights.get('dense.bias') as tf.Tensor,
   };
 }

@@ -33,6 +33,10 @@ export function trialIdOf(spec: TrialSpec): string {
 export function preparationIdOf(request: PreparationRequest): string {
   if ('text' in request) return idOf('preparation', { ...request, text: request.text.sha256 });
   if ('model' in request) return idOf('preparation', { ...request, model: request.model.sha256 });
+  if (request.kind === 'cross-decoding') {
+    const models = request.models.map(({ file, ...model }) => ({ ...model, file: file.sha256 }));
+    return idOf('preparation', { ...request, models });
+  }
   if (request.kind === 'hybrid') {
     const content = ({ file, ...side }: HybridSide) => ({ ...side, file: file.sha256 });
     const { transmitter, receiver } = request;

@@ -1,5 +1,6 @@
 // WHAT is asked and answered: requests, plans, ids, warnings, statistics, reports. Pure; knows no queue, store or tensor.
 export { bundleMemoryBytes } from './bundle-memory.js';
+export * from './cross-decoding.js';
 export * from './errors.js';
 export { type Extension, extendRequest, parseExtension } from './extension.js';
 export * from './fields.js';
@@ -28,7 +29,7 @@ export {
   sweepOfDistillation,
   type TeacherRequest,
 } from './requests.js';
-export * from './statistics.js';
+export * from './statistics/index.js';
 export { foldTrials, trialInSweep, unfoldTrial } from './sweep-trials.js';
 export * from './teacher-import.js';
 export * from './terms.js';

@@ -1,6 +1,6 @@
 // Parameter counts against the published sizes of DeepSC, and the shapes students get.
 import { describe, expect, it } from 'vitest';
-import { compressionOf, countParameters, studentArchitecture } from './parameters.js';
+import { compressionOf, countMacs, countParameters, parameterBytes, studentArchitecture } from './parameters.js';
 import { completeHyperparameters } from './requests.js';
 import { syntheticTeacher } from './synthetic-sweep.js';
 
@@ -19,6 +19,25 @@ describe('countParameters', () => {
     expect(ratio.core).toBeCloseTo(1.84, 2);
     const narrow = { ...teacher, dModel: 64, dff: 256, encoderLayers: 2, decoderLayers: 2 };
     expect(countParameters(narrow).total).toBe(4_612_714);
+  });
+});
+
+describe('countMacs', () => {
+  it('is worked out by hand for one layer of width 2 with feed-forward 3, 5 words, 4 tokens', () => {
+    const tiny = { vocabularySize: 5, dModel: 2, dff: 3, heads: 1, encoderLayers: 1, decoderLayers: 1 };
+    // Encoder: four projections of 4 x 2 x 2, scores and sum of 4 x 4 x 2 each, feed-forward of 4 x 2 x 3 twice.
+    const encoder = 4 * 16 + 2 * 32 + 2 * 24;
+    const channel = 4 * (2 * 256 + 256 * 16) + 4 * (16 * 2 + 2 * 512 + 512 * 2);
+    // Three decoded tokens: four own projections, query and output across, keys and values of the memory of 4, a past of
+    // 1 + 2 + 3 tokens twice, 3 x 4 across twice, feed-forward.
+    const decoder = 4 * 12 + 2 * 12 + 2 * 16 + 2 * 6 * 2 + 2 * 12 * 2 + 2 * 18;
+    expect(countMacs(tiny, 4)).toBe(encoder + channel + decoder + 3 * 2 * 5);
+  });
+
+  it('grows with the vocabulary by one output column a decoded token, and bytes are four a parameter', () => {
+    const wider = { ...teacher, vocabularySize: teacher.vocabularySize + 1 };
+    expect(countMacs(wider, 12) - countMacs(teacher, 12)).toBe(11 * 128);
+    expect(parameterBytes({ total: 10, core: 3 })).toBe(40);
   });
 });
 

@@ -45,3 +45,23 @@ export function compressionOf(
 } {
   return { total: teacher.total / student.total, core: teacher.core / student.core };
 }
+
+/**
+ * Multiply-accumulates of one sentence of n tokens (START and END included) from ids to decoded ids, each of the n - 1 decoded tokens
+ * computed once (keys and values are kept): per encoder layer 4nd² + 2n²d + 2ndf; channel encoder n(256d + 256 16), channel decoder
+ * n(16d + 2 512d); per decoder layer with m = n - 1: 6md² + 2nd² + m(m + 1)d + 2mnd + 2mdf; output layer mdV. Adds nothing for
+ * norms, softmax and activations.
+ */
+export function countMacs(architecture: Architecture, tokens: number): number {
+  const { vocabularySize: V, dModel: d, dff: f, encoderLayers, decoderLayers } = architecture;
+  const [n, m] = [tokens, tokens - 1];
+  const encoder = encoderLayers * (4 * n * d * d + 2 * n * n * d + 2 * n * d * f);
+  const channel = n * (256 * d + 256 * 16) + n * (16 * d + 2 * 512 * d);
+  const decoder = decoderLayers * (6 * m * d * d + 2 * n * d * d + m * (m + 1) * d + 2 * m * n * d + 2 * m * d * f);
+  return encoder + channel + decoder + m * d * V;
+}
+
+/** Bytes of a model's parameters as they are stored, float32. */
+export function parameterBytes({ total }: ParameterCounts): number {
+  return 4 * total;
+}

@@ -1,6 +1,9 @@
 // What the object store holds, as types: corpora, teachers, trials, results, sweeps. JSON only; nothing here is mutable
 // once written (see keys.ts in libs/storage for where each lies).
+import type { BleuCurve, EpochMetrics, Latency, TrialEvaluation } from './measurements.js';
 import type { Channel, ChannelProfile, DistillPart, Initialization, Split, SweepStatus } from './terms.js';
+
+export * from './measurements.js';
 
 /** Part of every trial's identity: raised when the same request would give other numbers than before. */
 export const NUMERICS_VERSION = 1;
@@ -110,27 +113,6 @@ export interface Numerics {
   device: string;
 }
 
-/** Mean over sentences of nltk-style sentence BLEU, order n alone (weight 1 on n-grams), no smoothing; index = SNR. */
-export interface BleuCurve {
-  snrDb: number[];
-  bleu1: number[];
-  bleu2: number[];
-  bleu3: number[];
-  bleu4: number[];
-}
-
-/** Teacher-forced distances between two models' output distributions, mean over non-pad tokens, on common noise; index = SNR. */
-export interface DivergenceCurve {
-  snrDb: number[];
-  /** KL(teacher || student), nats per token */
-  kl: number[];
-  reverseKl: number[];
-  /** Jensen-Shannon divergence, nats per token, at most ln 2 */
-  jsd: number[];
-  top1Agreement: number[];
-  top5Overlap: number[];
-}
-
 export interface TeacherRecord {
   teacherId: string;
   name: string;
@@ -226,35 +208,6 @@ export interface TrialRecord {
   createdAt: string;
 }
 
-export interface EpochMetrics {
-  /** from 1 */
-  epoch: number;
-  step: number;
-  /** (1 - alpha) CE + alpha T^2 KL, mean over the epoch's steps */
-  trainLoss: number;
-  /** cross-entropy, nats per non-pad token */
-  trainCrossEntropy: number;
-  /** T^2 KL */
-  trainDistillation: number;
-  /** cross-entropy on held-out sentences at 17 dB label (sigma 0.1), nats per non-pad token */
-  validationLoss: number;
-  seconds: number;
-  tokensPerSecond: number;
-}
-
-export interface TrialEvaluation {
-  sentences: number;
-  student: BleuCurve;
-  hybrid?: BleuCurve;
-  teacher: BleuCurve;
-  /** student against teacher on common noise */
-  divergence: DivergenceCurve;
-  /** teacher against itself under other noise: no distance below this means anything */
-  floor: DivergenceCurve;
-  /** the untrained student against the teacher */
-  ceiling: DivergenceCurve;
-}
-
 /** What the trainer knows when a trial has ended well; numbers only, no files. */
 export interface TrialSummary {
   trialId: string;
@@ -271,6 +224,8 @@ export interface TrialSummary {
   /** The trial's share of the time spent, over all processes that trained it. */
   trainingSeconds: number;
   evaluationSeconds: number;
+  /** Absent in records of earlier versions. */
+  latency?: Latency;
   /** Bytes that training was expected to take at its peak, for the whole bundle. */
   predictedMemoryBytes?: number;
   /** Where another process went on from a checkpoint, and by what the steps before were computed. Absent: trained in one go. */
@@ -407,6 +362,18 @@ export type PreparationRequest =
       warnings: Warning[];
     }
   | {
+      kind: 'cross-decoding';
+      /** of the sweep */
+      name: string;
+      corpusId: string;
+      models: CrossDecodingModel[];
+      channel: Channel;
+      channelProfile: ChannelProfile;
+      snrDb: number;
+      /** The first this many test sentences. */
+      sentences: number;
+    }
+  | {
       kind: 'verification';
       /** The model as a user would call it. */
       name: string;
@@ -449,6 +416,31 @@ export interface Verification {
   numerics: Numerics;
 }
 
+/** A model that sends to all others and receives from all others. */
+export interface CrossDecodingModel {
+  /** 'teacher', or the id of the trial whose final student it is */
+  label: string;
+  file: StoredFile;
+  architecture: Architecture;
+}
+
+/** BLEU-1 of every transmitter with every receiver on common sentences and noise. */
+export interface CrossDecoding {
+  channel: Channel;
+  channelProfile: ChannelProfile;
+  snrDb: number;
+  sentences: number;
+  models: { label: string; sha256: string }[];
+  /** [transmitter][receiver], in the order of the models */
+  bleu1: number[][];
+  numerics: Numerics;
+}
+
+/** Which preparation joins the models of a sweep; written once, so that it stays the same when models are removed later. */
+export interface CrossDecodingPointer {
+  preparationId: string;
+}
+
 export interface HybridSide {
   label: string;
   file: StoredFile;
@@ -470,5 +462,6 @@ export interface PreparationResult {
   teacherId?: string;
   hybridId?: string;
   verification?: Verification;
+  crossDecoding?: CrossDecoding;
   finishedAt: string;
 }

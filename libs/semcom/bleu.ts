@@ -74,21 +74,9 @@ export function corpusBleu(
 }
 
 /**
- * Mean over sentences of the individual BLEU-1 to -4 (weight 1 on n-grams alone), one reference each, no smoothing, on ids:
- * [BLEU-1, BLEU-2, BLEU-3, BLEU-4]. NaN for no sentences; throws RangeError when the lists differ in length.
+ * Individual BLEU-1 to -4 of each sentence (weight 1 on n-grams alone), one reference each, no smoothing, on ids. The array handed out is
+ * used again for the next one. Throws RangeError when the lists differ in length.
  */
-export function meanBleu(
-  references: readonly (readonly number[])[],
-  hypotheses: readonly (readonly number[])[],
-): [number, number, number, number] {
-  const means: [number, number, number, number] = [0, 0, 0, 0];
-  for (const scores of sentenceBleus(references, hypotheses))
-    for (let n = 0; n < 4; n++) means[n] = (means[n] as number) + (scores[n] as number);
-  for (let n = 0; n < 4; n++) means[n] = (means[n] as number) / references.length;
-  return means;
-}
-
-/** Individual BLEU-1 to -4 of each sentence. The array handed out is used again for the next one. */
 export function* sentenceBleus(
   references: readonly (readonly number[])[],
   hypotheses: readonly (readonly number[])[],

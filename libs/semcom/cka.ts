@@ -24,6 +24,49 @@ export function linearCka(x: Matrix, y: Matrix): number {
   return scale === 0 ? Number.NaN : crossSquare(centredX, centredY) / scale;
 }
 
+/** Sums over rows that linear CKA needs, so that the rows themselves need not be kept; flat, row-major. */
+export interface CkaSums {
+  rows: number;
+  /** [a], [b]: sums of the columns */
+  x: Float64Array;
+  y: Float64Array;
+  /** [a * a], [b * b], [a * b]: X'X, Y'Y, X'Y, not centred */
+  xx: Float64Array;
+  yy: Float64Array;
+  xy: Float64Array;
+}
+
+/** Sums of no rows yet, of representations with a and b columns. */
+export function noCkaSums(a: number, b: number): CkaSums {
+  return {
+    rows: 0,
+    x: new Float64Array(a),
+    y: new Float64Array(b),
+    xx: new Float64Array(a * a),
+    yy: new Float64Array(b * b),
+    xy: new Float64Array(a * b),
+  };
+}
+
+/** linearCka of the rows that were summed; NaN when one side is constant up to rounding. */
+export function ckaOfSums({ rows, x, y, xx, yy, xy }: CkaSums): number {
+  const own = Math.sqrt(centredSquare(xx, x, x, rows) * centredSquare(yy, y, y, rows));
+  return own === 0 ? Number.NaN : centredSquare(xy, x, y, rows) / own;
+}
+
+/** |A'B - a b' / n|^2, Frobenius; 0 where nothing but rounding is left of the product. */
+function centredSquare(product: Float64Array, a: Float64Array, b: Float64Array, rows: number): number {
+  let [square, whole] = [0, 0];
+  for (let i = 0; i < a.length; i++) {
+    for (let j = 0; j < b.length; j++) {
+      const value = product[i * b.length + j] as number;
+      square += (value - ((a[i] as number) * (b[j] as number)) / rows) ** 2;
+      whole += value ** 2;
+    }
+  }
+  return square < 1e-12 * whole ? 0 : square;
+}
+
 /** The columns one after the other, each less its mean: [columns * rows]. */
 function centred({ values, columns }: Matrix, rows: number): Float64Array[] {
   return Array.from({ length: columns }, (_, column) => {

@@ -2,10 +2,12 @@
 export * from './architecture.js';
 export * from './batches.js';
 export * from './bleu.js';
+export * from './calibration.js';
 export * from './channel.js';
 export * from './cka.js';
 export * from './corpus.js';
 export * from './corpus-statistics.js';
+export * from './decoded-scores.js';
 export * from './deepsc.js';
 export * from './distributions.js';
 export * from './dropout.js';
@@ -21,3 +23,4 @@ export * from './survey-state-dict.js';
 export * from './tokens.js';
 export * from './vocabulary.js';
 export * from './weights.js';
+export * from './word-errors.js';

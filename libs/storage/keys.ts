@@ -80,6 +80,8 @@ export const keys = {
   sweep: (sweepId: string, version = 1) => `${sweepFolder(sweepId, version)}sweep.json`,
   sweepFolder: (sweepId: string) => sweepFolder(sweepId, 1),
   sweepCancelled: (sweepId: string, version = 1) => `${sweepFolder(sweepId, version)}cancelled.json`,
+  /** Which preparation joins every transmitter of the sweep with every receiver. */
+  sweepCrossDecoding: (sweepId: string, version = 1) => `${sweepFolder(sweepId, version)}cross-decoding.json`,
   sweepSettled: (sweepId: string, version = 1) => `${sweepFolder(sweepId, version)}settled.json`,
   /** While it is there the sweep's trials are paused, except those that another sweep asks for. */
   sweepPaused: (sweepId: string) => `sweeps/${safe(sweepId)}/paused.json`,

@@ -2,7 +2,7 @@
 
 export interface Schema {
   $ref?: string;
-  type?: string;
+  type?: string | string[];
   enum?: unknown[];
   oneOf?: Schema[];
   properties?: Record<string, Schema>;
@@ -35,6 +35,14 @@ export function findMismatch(
       : `${path}: fits ${fitting} of ${mismatches.length} options (${mismatches.join(' | ')})`;
   }
   if (schema.enum !== undefined && !schema.enum.includes(value)) return `${path}: ${String(value)} is not in the enum`;
+  if (Array.isArray(schema.type)) {
+    const { type: types, ...rest } = schema;
+    if (value === null) return types.includes('null') ? undefined : `${path}: null`;
+    const mismatches = types
+      .filter((type) => type !== 'null')
+      .map((type) => findMismatch(value, { ...rest, type }, named, path));
+    return mismatches.includes(undefined) ? undefined : mismatches.join(' | ');
+  }
   switch (schema.type) {
     case 'object':
       return objectMismatch(value, schema, named, path);

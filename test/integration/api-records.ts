@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import {
   type BleuCurve,
+  buildReport,
   type CorpusRecord,
   corpusIdOf,
   type DivergenceCurve,
@@ -13,6 +14,7 @@ import {
   teacherIdOf,
 } from '#experiment';
 import { keys, type ObjectStore, putJson, putJsonIfAbsent } from '#storage';
+import { syntheticCorpus, syntheticSweep, syntheticTeacher } from '../../libs/experiment/synthetic-sweep.js';
 
 const NUMERICS = { backend: 'tensorflow', library: 'TensorFlow 2.15.1', threads: 2, device: 'CPU' };
 const SNR_DB = [0, 12];
@@ -160,6 +162,12 @@ function summaryOf(trialId: string): NonNullable<TrialResult['summary']> {
   };
 }
 
+/** A whole report, of another sweep: what it says is not looked at here, only that it is one. */
+function madeUpReport() {
+  const { sweep, results } = syntheticSweep({ teacher: 'demo', vary: { temperature: [1, 4] }, seeds: 2 });
+  return buildReport(sweep, syntheticTeacher, syntheticCorpus, results);
+}
+
 /** Settles a sweep as the aggregator does: report files first, settled.json last. */
 export async function settle(
   store: ObjectStore,
@@ -172,10 +180,11 @@ export async function settle(
     status === 'cancelled'
       ? []
       : [
-          await file('report.json', '{"verdict": "no significant difference"}', 'application/json'),
+          await file('report.json', JSON.stringify(madeUpReport()), 'application/json'),
           await file('report.csv', 'temperature,bleu1\n4,0.8\n', 'text/csv; charset=utf-8'),
           await file('report.md', '# Report\n', 'text/markdown; charset=utf-8'),
           await file('report.html', '<!doctype html><title>Report</title>', 'text/html; charset=utf-8'),
+          await file('report.tex', '\\begin{table}\n\\end{table}\n', 'application/x-tex'),
           await file('bleu.svg', '<svg xmlns="http://www.w3.org/2000/svg"/>', 'image/svg+xml'),
         ];
   const settled: SettledRecord = {

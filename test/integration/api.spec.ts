@@ -221,7 +221,13 @@ describe('a sweep', () => {
     expect(early.status).toBe(409);
     expect(early.body.detail).toContain('has no report yet');
     await settle(api.store, sweepId);
-    const types = { json: 'application/json', csv: 'text/csv', md: 'text/markdown', html: 'text/html' };
+    const types = {
+      json: 'application/json',
+      csv: 'text/csv',
+      md: 'text/markdown',
+      html: 'text/html',
+      tex: 'application/x-tex',
+    };
     for (const [suffix, type] of Object.entries(types)) {
       const bySuffix = await api.get(`/v1/sweeps/${sweepId}/report.${suffix}`);
       const byAccept = await api.request(`/v1/sweeps/${sweepId}/report`, { headers: { accept: type } });

@@ -416,7 +416,7 @@ describe('what is wrong', () => {
     ['a file that is not there', ['sweep', 'gone.json'], /gone\.json cannot be read \(ENOENT\)/],
     ['a number of workers', ['up', '--workers', 'many'], /--workers: must be a whole number from 1 to 256, not "many"/],
     ['a port', ['up', '--port', '99999'], /--port: must be a whole number from 1 to 65535/],
-    ['a format', ['report', 'x', '--format', 'pdf'], /--format: must be one of html, md, csv, json/],
+    ['a format', ['report', 'x', '--format', 'pdf'], /--format: must be one of html, md, csv, json, tex/],
     ['an address', ['status', '--server', 'localhost:1'], /--server must be an http\(s\) address/],
     [
       'a teacher given as a file',

@@ -187,14 +187,18 @@ export function summaryOf(trialId: string, spec: TrialSpec): TrialSummary {
   };
 }
 
-/** Writes a result as a worker would, without artifacts. */
+/** Writes a result as a worker would, without artifacts or, where `hasModel`, with a final student that holds nothing. */
 export async function putResult(
   store: ObjectStore,
   trialId: string,
   spec: TrialSpec,
   failure?: string,
   retry = 0,
+  hasModel = false,
 ): Promise<void> {
+  const name = 'final_student_model.safetensors';
+  const key = keys.trialArtifact(trialId, '1-00000000', name);
+  const artifacts = hasModel ? [await storeText(store, key, `weights of ${trialId}`, name)] : [];
   const result: TrialResult = {
     trialId,
     status: failure ? 'failed' : 'completed',
@@ -203,7 +207,7 @@ export async function putResult(
     fence: '1-00000000',
     worker: 'earlier',
     bundleTrialIds: [trialId],
-    artifacts: [],
+    artifacts,
     startedAt: NOW,
     finishedAt: NOW,
   };

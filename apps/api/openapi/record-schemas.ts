@@ -33,7 +33,21 @@ const microBatches = listOf(exactly({ step: count, parts: count, note: text }));
 
 const storedFile = exactly({ name: text, key: text, size: count, sha256: text, contentType: text });
 const numbers = listOf(number);
-const curve = { snrDb: numbers, bleu1: numbers, bleu2: numbers, bleu3: numbers, bleu4: numbers };
+const someNumbers = listOf({ type: ['number', 'null'] });
+/** What follows bleu4 is absent in records of earlier versions. */
+const curve = {
+  snrDb: numbers,
+  bleu1: numbers,
+  bleu2: numbers,
+  bleu3: numbers,
+  bleu4: numbers,
+  'cumulativeBleu2?': numbers,
+  'cumulativeBleu3?': numbers,
+  'cumulativeBleu4?': numbers,
+  'corpusBleu?': numbers,
+  'exactSentences?': numbers,
+  'wordErrorRate?': numbers,
+};
 const channel = { channel: choice(...CHANNELS), channelProfile: choice(...CHANNEL_PROFILES) };
 
 export const corpusFacts: Record<string, JsonSchema> = {
@@ -142,6 +156,19 @@ export const RECORD_SCHEMAS = {
     jsd: numbers,
     top1Agreement: numbers,
     top5Overlap: numbers,
+    'agreementTeacherRight?': someNumbers,
+    'agreementTeacherWrong?': someNumbers,
+    'entropyGap?': numbers,
+    'ckaEncOut?': someNumbers,
+    'ckaChEncOut?': someNumbers,
+    'ckaMemory?': someNumbers,
+    'ckaDecOut?': someNumbers,
+  }),
+  LikelihoodCurve: exactly({
+    snrDb: numbers,
+    crossEntropy: numbers,
+    tokenAccuracy: numbers,
+    calibrationError: numbers,
   }),
   Corpus: exactly(corpusFacts),
   Teacher: exactly(teacherFacts),
@@ -171,6 +198,14 @@ export const RECORD_SCHEMAS = {
     'recordedNumerics?': ref('Numerics'),
     numerics: ref('Numerics'),
   }),
+  CrossDecoding: exactly({
+    ...channel,
+    snrDb: number,
+    sentences: count,
+    models: listOf(exactly({ label: text, sha256: text })),
+    bleu1: listOf(numbers),
+    numerics: ref('Numerics'),
+  }),
   TeacherTraining: exactly({
     ...Object.fromEntries(Object.keys(TEACHER_TRAINING_FIELDS).map((name) => [name, number])),
     ...channel,
@@ -194,6 +229,8 @@ export const RECORD_SCHEMAS = {
     divergence: ref('DivergenceCurve'),
     floor: ref('DivergenceCurve'),
     ceiling: ref('DivergenceCurve'),
+    'likelihood?': exactly({ student: ref('LikelihoodCurve'), teacher: ref('LikelihoodCurve') }),
+    'sentenceValues?': exactly({ tokens: listOf(count), jsd: numbers, bleu1: numbers }),
   }),
   TrialSummary: exactly({
     trialId: id,
@@ -208,6 +245,11 @@ export const RECORD_SCHEMAS = {
     numerics: ref('Numerics'),
     trainingSeconds: number,
     evaluationSeconds: number,
+    'latency?': exactly({
+      sentences: count,
+      student: exactly({ medianMs: number, p95Ms: number }),
+      teacher: exactly({ medianMs: number, p95Ms: number }),
+    }),
     'predictedMemoryBytes?': count,
     'resumes?': resumes,
     'microBatches?': microBatches,

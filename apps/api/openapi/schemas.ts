@@ -1,5 +1,5 @@
 // OpenAPI schemas of the API's answers, by name; together with requests and records they are the document's components.
-import { SWEEP_STATUSES, TRIAL_STATUSES } from '#experiment';
+import { REPORT_SCHEMA, SWEEP_STATUSES, TRIAL_STATUSES } from '#experiment';
 import {
   choice,
   corpusFacts,
@@ -26,7 +26,7 @@ const pageOf = (name: string) => exactly({ items: listOf(ref(name)), 'nextCursor
 
 const preparationFacts: Record<string, JsonSchema> = {
   preparationId: id,
-  kind: choice('corpus', 'teacher', 'hybrid', 'verification'),
+  kind: choice('corpus', 'teacher', 'hybrid', 'verification', 'cross-decoding'),
   name: text,
   'progress?': exactly({ fraction: { type: 'number', minimum: 0, maximum: 1 }, message: text }),
   'failure?': exactly({ reason: text }),
@@ -34,6 +34,7 @@ const preparationFacts: Record<string, JsonSchema> = {
   'teacherId?': id,
   'hybridId?': id,
   'verification?': ref('Verification'),
+  'crossDecoding?': ref('CrossDecoding'),
   createdAt: time,
   'finishedAt?': time,
 };
@@ -196,10 +197,7 @@ const ANSWER_SCHEMAS = {
     warnings,
     'waitsFor?': waitsFor,
   }),
-  Report: {
-    type: 'object',
-    description: 'What the temperatures did, with intervals; see the documentation of reports.',
-  },
+  Report: REPORT_SCHEMA,
 } satisfies Record<string, JsonSchema>;
 
 export const SCHEMAS = { ...REQUEST_SCHEMAS, ...RECORD_SCHEMAS, ...ANSWER_SCHEMAS };

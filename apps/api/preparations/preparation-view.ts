@@ -1,5 +1,5 @@
 // How a preparation (a corpus, teacher or hybrid being made, a model being measured again) is shown.
-import type { PreparationRequest, Verification } from '#experiment';
+import type { CrossDecoding, PreparationRequest, Verification } from '#experiment';
 
 export interface PreparationView {
   preparationId: string;
@@ -12,6 +12,7 @@ export interface PreparationView {
   teacherId?: string;
   hybridId?: string;
   verification?: Verification;
+  crossDecoding?: CrossDecoding;
   createdAt: string;
   finishedAt?: string;
 }

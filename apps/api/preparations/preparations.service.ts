@@ -105,7 +105,7 @@ export class PreparationsService {
     const facts = { preparationId, kind: request.kind, name: request.name, createdAt };
     const result = await this.records.preparationResult(preparationId);
     if (result !== undefined) {
-      const { status, failure, corpusId, teacherId, hybridId, verification, finishedAt } = result;
+      const { status, failure, corpusId, teacherId, hybridId, verification, crossDecoding, finishedAt } = result;
       return {
         ...facts,
         status,
@@ -115,6 +115,7 @@ export class PreparationsService {
         ...(teacherId ? { teacherId } : {}),
         ...(hybridId ? { hybridId } : {}),
         ...(verification ? { verification } : {}),
+        ...(crossDecoding ? { crossDecoding } : {}),
       };
     }
     const progress = (await this.live.preparations([preparationId]))?.get(preparationId);

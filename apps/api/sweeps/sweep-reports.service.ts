@@ -8,7 +8,13 @@ import { HttpProblem } from '../problems/problem.js';
 import { RecordsService } from '../records/records.service.js';
 
 /** In the order of preference when a client accepts anything. */
-const FORMATS = { json: 'application/json', html: 'text/html', md: 'text/markdown', csv: 'text/csv' } as const;
+const FORMATS = {
+  json: 'application/json',
+  html: 'text/html',
+  md: 'text/markdown',
+  csv: 'text/csv',
+  tex: 'application/x-tex',
+} as const;
 export const REPORT_SUFFIXES = Object.keys(FORMATS);
 
 @Injectable()

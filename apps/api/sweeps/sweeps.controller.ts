@@ -264,7 +264,7 @@ export class SweepsController {
   @Get(':sweepId/report')
   @Operation({ tag: 'sweeps', summary: 'The comparison report, in the format of the Accept header' })
   @PathId('sweepId', 'From the answer to POST /v1/sweeps')
-  @Answers(200, 'The report as JSON, HTML, Markdown or CSV', 'Report')
+  @Answers(200, 'The report as JSON, HTML, Markdown, CSV or LaTeX', 'Report')
   @Problems(400, 401, 404, 406, 409, 503)
   async report(@Param('sweepId') sweepId: string, @Req() request: Request, @Res() response: Response): Promise<void> {
     refuseQuery(request.query);

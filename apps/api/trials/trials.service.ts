@@ -165,7 +165,7 @@ function viewOf(recorded: Recorded, progress: LiveTrial | undefined, isLive: boo
     corpusId,
     live: isLive,
     ...(shown ? { progress: shown } : {}),
-    ...(result?.summary ? { summary: withoutEpochs(result.summary) } : {}),
+    ...(result?.summary ? { summary: withoutLists(result.summary) } : {}),
     ...(result?.failure ? { failure: result.failure } : {}),
     ...(attempts ? { attempts: Number(attempts) } : {}),
     ...(result ? { worker: result.worker, startedAt: result.startedAt, finishedAt: result.finishedAt } : {}),
@@ -186,8 +186,10 @@ function statusOf({ result, isCancelled, isPaused }: Recorded, progress: LiveTri
   return Date.now() - Date.parse(progress.updatedAt) > SILENT_MS ? 'recovering' : 'running';
 }
 
-function withoutEpochs({ epochs: _epochs, ...summary }: NonNullable<TrialResult['summary']>): TrialView['summary'] {
-  return summary;
+/** Epochs are at /metrics, values per sentence in evaluation.json: both would make long answers longer still. */
+function withoutLists({ epochs: _epochs, ...summary }: NonNullable<TrialResult['summary']>): TrialView['summary'] {
+  const { sentenceValues: _values, ...evaluation } = summary.evaluation;
+  return { ...summary, evaluation };
 }
 
 function artifactsOf(result: TrialResult | undefined): ArtifactView[] {

@@ -2,29 +2,24 @@
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import {
-  type BleuCurves,
-  type DivergenceCurves,
   type EvaluationRequest,
   EvaluationStopped,
   hybridArrays,
-  keptSide,
-  type Link,
-  measureBleu,
-  measureDivergence,
-  type Sided,
   startArrays,
   type TrainedStudent,
 } from '#distillation';
 import {
   compressionOf,
   countParameters,
+  type Latency,
   studentArchitecture,
   type TrialEvaluation,
   type TrialSummary,
 } from '#experiment';
-import { disposeWeights, RandomStream, type Weights, weightsFromArrays } from '#semcom';
+import { RandomStream } from '#semcom';
 import { type BundleContext, type BundleJob, kindOf, metadataOf } from './bundle-context.js';
 import { splitTest } from './engine-parts.js';
+import { evaluateBundle } from './evaluate-bundle.js';
 import {
   JSON_TYPE,
   MODEL_TYPE,
@@ -36,7 +31,6 @@ import {
   writeModel,
 } from './files.js';
 import { throttled } from './port.js';
-import { stack } from './stack.js';
 import { type TrainedBundle, trainBundle } from './train-bundle.js';
 
 export async function runBundle(
@@ -91,9 +85,9 @@ export async function runBundle(
       return nextTurn(!port.isStopping());
     },
   };
-  let measured: TrialEvaluation[];
+  let measured: Awaited<ReturnType<typeof evaluateBundle>>;
   try {
-    measured = await evaluate(context, { models: whole, untrained: { shape: student, arrays: start } }, request);
+    measured = await evaluateBundle(context, { models: whole, untrained: { shape: student, arrays: start } }, request);
   } catch (error) {
     if (error instanceof EvaluationStopped) return;
     throw error;
@@ -106,7 +100,8 @@ export async function runBundle(
     };
     await finish(context, trial, outcome, {
       whole: whole[k] as Model,
-      evaluation: measured[k] as TrialEvaluation,
+      evaluation: measured.evaluations[k] as TrialEvaluation,
+      latency: measured.latency,
       times,
       training,
     });
@@ -117,82 +112,6 @@ function seconds(since: number): number {
   return (performance.now() - since) / 1000;
 }
 
-/** BLEU of students, hybrids and teacher, distances to the teacher, floor and ceiling; one evaluation a trial. */
-async function evaluate(
-  context: BundleContext,
-  models: { models: Model[]; untrained: Model },
-  request: EvaluationRequest,
-): Promise<TrialEvaluation[]> {
-  const { teacher, hyperparameters, port } = context;
-  const owned: Weights[] = [];
-  const own = (side: Sided): Sided => {
-    owned.push(side.weights);
-    return side;
-  };
-  const kept = keptSide(kindOf(hyperparameters));
-  const teacherSide = own({ shape: teacher.shape, weights: weightsFromArrays(teacher.shape, teacher.arrays) });
-  const linkOf = (side: Sided): Link => ({
-    transmitter: kept === 'transmitter' ? teacherSide : side,
-    receiver: kept === 'receiver' ? teacherSide : side,
-  });
-  const tell = (done: number) =>
-    port.send({
-      type: 'progress',
-      phase: 'evaluating',
-      fraction: done,
-      step: 0,
-      steps: 0,
-      epoch: hyperparameters.epochs,
-      epochs: hyperparameters.epochs,
-      tokensPerSecond: 0,
-      trainLoss: {},
-    });
-  try {
-    const teacherLink = { transmitter: teacherSide, receiver: teacherSide };
-    const students = linkOf(own(stack(models.models)));
-    tell(0);
-    const [teacherBleu] = await measureBleu(teacherLink, request);
-    const studentBleu = await measureBleu(students, request);
-    tell(0.4);
-    const hybridBleu = hyperparameters.createHybrid
-      ? await measureHybrids(context, models.models, studentBleu, request, own)
-      : [];
-    const divergence = await measureDivergence(teacherLink, students, request);
-    tell(0.7);
-    const [floor] = await measureDivergence(teacherLink, teacherLink, request, true);
-    const [ceiling] = await measureDivergence(teacherLink, linkOf(own(stack([models.untrained]))), request);
-    tell(1);
-    return studentBleu.map((student, k) => ({
-      sentences: request.sentences.length,
-      student,
-      ...(hybridBleu[k] ? { hybrid: hybridBleu[k] as BleuCurves } : {}),
-      teacher: teacherBleu as BleuCurves,
-      divergence: divergence[k] as DivergenceCurves,
-      floor: floor as DivergenceCurves,
-      ceiling: ceiling as DivergenceCurves,
-    }));
-  } finally {
-    for (const weights of owned) disposeWeights(weights);
-  }
-}
-
-/** A frozen kept side makes the hybrid the student itself; else it is a link of its own and measured as one. */
-async function measureHybrids(
-  context: BundleContext,
-  models: Model[],
-  studentBleu: BleuCurves[],
-  request: EvaluationRequest,
-  own: (side: Sided) => Sided,
-): Promise<BleuCurves[]> {
-  const { teacher, hyperparameters } = context;
-  if (keptSide(kindOf(hyperparameters)) !== null) return studentBleu;
-  const students = own(stack(models));
-  const teacherSide = own({ shape: teacher.shape, weights: weightsFromArrays(teacher.shape, teacher.arrays) });
-  const isEncoder = hyperparameters.distillPart === 'encoder';
-  const link = { transmitter: isEncoder ? students : teacherSide, receiver: isEncoder ? teacherSide : students };
-  return measureBleu(link, request);
-}
-
 /** Writes a trained trial's files and says so. */
 async function finish(
   context: BundleContext,
@@ -201,6 +120,7 @@ async function finish(
   made: {
     whole: Model;
     evaluation: TrialEvaluation;
+    latency: Latency;
     times: Pick<TrialSummary, 'trainingSeconds' | 'evaluationSeconds'>;
     training: TrainedBundle;
   },
@@ -239,7 +159,7 @@ function summarize(
   context: BundleContext,
   trial: BundleJob['trials'][number],
   outcome: TrainedStudent,
-  made: Pick<Parameters<typeof finish>[3], 'evaluation' | 'times' | 'training'>,
+  made: Pick<Parameters<typeof finish>[3], 'evaluation' | 'latency' | 'times' | 'training'>,
 ): TrialSummary {
   const parameters = { teacher: context.job.teacher.parameters, student: countParameters(context.student) };
   const last = outcome.epochs.at(-1);
@@ -257,6 +177,7 @@ function summarize(
     evaluation: made.evaluation,
     numerics: context.engine.numerics,
     ...made.times,
+    latency: made.latency,
     ...made.training.remarks,
   };
 }

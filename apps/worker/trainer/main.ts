@@ -9,6 +9,7 @@ import { type Engine, startEngine } from '#engine';
 import type { TrainerCommand, TrainerJob, TrainerMessage } from '../trainer-protocol.js';
 import { runBundle } from './bundle.js';
 import { importCorpus, prepareCorpus } from './corpus.js';
+import { crossDecode } from './cross-decode.js';
 import { scoreHybrid } from './hybrid.js';
 import { ImpossibleJob, type TrainerPort } from './port.js';
 import { measureScores } from './scores.js';
@@ -67,6 +68,8 @@ async function run(workFolder: string, loaded?: Engine): Promise<void> {
       return measureShippedTeacher(job, engine, workFolder, port);
     case 'score-hybrid':
       return scoreHybrid(job, engine, workFolder, port);
+    case 'cross-decode':
+      return crossDecode(job, engine, port);
     case 'measure-scores':
       return measureScores(job, engine, port);
     case 'import-teacher':

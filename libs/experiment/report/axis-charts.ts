@@ -1,7 +1,7 @@
 // A measure over the axis: on a numeric axis when only that varies, else a row for each setting. Every trial, the mean and
 // the interval are drawn; teacher, floor, ceiling and the no-teacher baseline stand beside as lines.
 import * as Plot from '@observablehq/plot';
-import type { Estimate } from '../statistics.js';
+import type { Estimate } from '../statistics/index.js';
 import {
   endLabels,
   horizontalAxis,
@@ -12,12 +12,14 @@ import {
   sideLabel,
   verticalAxis,
 } from './axes.js';
+import { isLogAxis } from './comparisons.js';
 import { type Drawing, draw, type VerticalScale, verticalScale, WIDTH } from './drawing.js';
+import { MEASURES, SHORT_MEASURES } from './measure-names.js';
 import { formatNumber } from './numbers.js';
 import { stepOf } from './palette.js';
 import type { CurveName, Report, ReportSetting, ReportTrial } from './report.js';
 import { anchorCurves } from './tables.js';
-import { type Language, MEASURES, SHORT_MEASURES, say, settingLabel } from './texts.js';
+import { type Language, say, settingLabel } from './texts.js';
 
 const MAX_ROWS = 30;
 /** More trials than this are shown by their intervals alone. */
@@ -71,7 +73,7 @@ function overNumericAxis(report: Report, chart: AxisChart, measure: string, lang
     scale,
   );
   const xs = settings.map(({ x }) => x);
-  const isLog = Math.min(...xs) > 0 && (report.axis === 'temperature' || Math.max(...xs) / Math.min(...xs) >= 8);
+  const isLog = isLogAxis(report.axis, xs);
   const means = settings.map(({ x, value }, at) => ({ x, ...value, colour: stepOf(at, settings.length) }));
   const single = means.every(({ n }) => n < 2);
   const title = say('by', language, measure, axisName);
@@ -221,6 +223,8 @@ function bandMark(band: Estimate, { domain }: VerticalScale): Plot.Markish {
   if (band.low === null || band.high === null) return null;
   const y1 = Math.max(band.low, domain[0]);
   const y2 = Math.min(band.high, domain[1]);
+  // A baseline outside the picture has its band there too.
+  if (y1 >= y2) return null;
   return Plot.rect([{ y1, y2 }], { y1: 'y1', y2: 'y2', fill: 'var(--muted)', fillOpacity: 0.12 });
 }
 

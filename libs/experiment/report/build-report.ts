@@ -1,32 +1,39 @@
 // From results to the report: groups trials by setting, takes means and intervals over seeds, gathers anchors and run
 // facts. Comparisons and verdicts are next door.
+
+import { HEADLINE_SNR_DB, nearestIndex } from '../cross-decoding.js';
 import { HYPERPARAMETER_NAMES } from '../fields.js';
 import { canonicalJson } from '../identity.js';
+import { countMacs, parameterBytes, studentArchitecture } from '../parameters.js';
 import type {
   CorpusRecord,
+  CrossDecoding,
   Hyperparameters,
+  StoredFile,
   SweepRecord,
   TeacherRecord,
-  TrialEvaluation,
   TrialResult,
   TrialRole,
   TrialSpec,
   TrialSummary,
 } from '../records.js';
-import { type Estimate, estimate, mean } from '../statistics.js';
+import { type Estimate, estimate, mean } from '../statistics/index.js';
 import { DISTILL_PARTS } from '../terms.js';
 import { compareSettings } from './comparisons.js';
+import { crossSectionOf } from './cross-section.js';
 import { findingsOf } from './findings.js';
+import { importancesOf } from './importances.js';
 import {
-  BLEU_CURVES,
   type CurveName,
-  DIVERGENCE_CURVES,
   type EstimateCurve,
+  type FileHash,
   type PerCurve,
   type Report,
   type ReportSetting,
   type ReportTrial,
 } from './report.js';
+import { SentenceResamples } from './sentence-resamples.js';
+import { anchorsOf, curvesOf } from './trial-curves.js';
 import { verdictsOf } from './verdict.js';
 
 export interface SweepResult {
@@ -49,6 +56,7 @@ export function buildReport(
   teacher: TeacherRecord,
   corpus: CorpusRecord,
   results: readonly SweepResult[],
+  joined?: CrossDecoding | { failure: string },
 ): Report {
   const order = new Map(sweep.trials.map(({ trialId }, index) => [trialId, index]));
   const roles = new Map(sweep.trials.map(({ trialId, role }) => [trialId, role]));
@@ -58,19 +66,26 @@ export function buildReport(
   const { varied, fixed } = variedOf(ordered.map(({ spec }) => spec.hyperparameters));
   const axis = varied.includes('temperature') ? 'temperature' : (varied[0] ?? null);
   const evaluation = ordered[0]?.spec.evaluation ?? { snrDb: [], sentences: 0 };
-  const headline = nearestIndex(evaluation.snrDb, 12);
+  const headline = nearestIndex(evaluation.snrDb, HEADLINE_SNR_DB);
   const completed = ordered.flatMap(asCompleted);
   const groups = groupBySetting(completed);
-  const settings = groups.map((group) => settingOf(group, { varied, axis, headline, roles }));
+  const anchors = anchorsOf(completed.map(({ summary }) => summary.evaluation));
+  const resamples = new SentenceResamples(groups.flat().map(({ summary }) => summary.evaluation.sentenceValues));
+  const tokens = corpus.statistics?.tokensPerSentence.mean ?? corpus.tokens.test / corpus.sentences.test;
+  const context = { varied, axis, headline, roles, anchors, resamples, teacher, tokens };
+  let before = 0;
+  const settings = groups.map((group) => {
+    before += group.length;
+    return settingOf(group, { ...context, firstTrial: before - group.length });
+  });
   const trials = groups.flatMap((group, setting) => group.map((trial) => reportTrialOf(trial, setting, headline)));
   const failures = ordered.flatMap(({ spec, result }) => failureOf(spec, result, varied));
   const known = new Set(ordered.map(({ result }) => result.trialId));
   const missing = sweep.trials.map(({ trialId }) => trialId).filter((trialId) => !known.has(trialId));
-  const { comparisons, isPairTestingOmitted } = compareSettings(settings, trials);
-  const anchors = anchorsOf(completed);
-  const headlineSnrDb = evaluation.snrDb[headline] ?? 12;
+  const { comparisons, trends, isPairTestingOmitted } = compareSettings(settings, trials, axis, resamples);
+  const headlineSnrDb = evaluation.snrDb[headline] ?? HEADLINE_SNR_DB;
   return {
-    format: 1,
+    format: 2,
     name: sweep.name,
     kind: sweep.kind,
     teacher: {
@@ -78,6 +93,8 @@ export function buildReport(
       name: teacher.name,
       architecture: teacher.architecture,
       parameters: teacher.parameters,
+      bytes: parameterBytes(teacher.parameters),
+      macsPerSentence: Math.round(countMacs(teacher.architecture, tokens)),
     },
     corpus: {
       corpusId: corpus.corpusId,
@@ -101,12 +118,20 @@ export function buildReport(
     trials,
     anchors,
     comparisons,
+    trends,
     isPairTestingOmitted,
-    verdicts: verdictsOf({ settings, comparisons, axis, isPairTestingOmitted }),
-    findings: findingsOf({ settings, trials, comparisons, anchors, headlineSnrDb, snrDb: evaluation.snrDb }),
+    verdicts: verdictsOf({ settings, comparisons, trends, axis, isPairTestingOmitted }),
+    crossDecoding: crossSectionOf(joined, { settings, trials }),
+    importances: importancesOf(varied, settings, trials),
+    findings: findingsOf({ joined, settings, trials, comparisons, anchors, headlineSnrDb, snrDb: evaluation.snrDb }),
     failures,
     missing,
     warnings: sweep.warnings,
+    reproduction: {
+      command: 'npx semdistill sweep request.json',
+      request: { ...(sweep.request as object), teacher: sweep.teacherId, corpus: sweep.corpusId },
+    },
+    hashes: { teacher: hashesOf(teacher.files), corpus: hashesOf(corpus.files) },
     run: runOf(sweep, completed, groups),
   };
 }
@@ -133,18 +158,6 @@ export function labelOf(name: Name, value: unknown): string {
 function asCompleted({ spec, result }: SweepResult): CompletedTrial[] {
   if (result.status !== 'completed' || !result.summary) return [];
   return [{ spec, result, summary: result.summary, curves: curvesOf(result.summary.evaluation) }];
-}
-
-function curvesOf({ student, hybrid, teacher, divergence }: TrialEvaluation): PerCurve<number[]> {
-  const curves: PerCurve<number[]> = {};
-  for (const name of BLEU_CURVES) {
-    const suffix = name.slice(4) as '1' | '2' | '3' | '4';
-    curves[name] = student[name];
-    if (hybrid) curves[`hybridBleu${suffix}`] = hybrid[name];
-    curves[`gapBleu${suffix}`] = teacher[name].map((value, index) => value - (student[name][index] ?? Number.NaN));
-  }
-  for (const name of DIVERGENCE_CURVES) curves[name] = divergence[name];
-  return curves;
 }
 
 /** What differs between distilled settings; baselines always differ in weight and temperature, which says nothing. */
@@ -194,9 +207,17 @@ interface SettingContext {
   axis: Name | null;
   headline: number;
   roles: Map<string, TrialRole>;
+  anchors: Report['anchors'];
+  resamples: SentenceResamples;
+  teacher: TeacherRecord;
+  /** mean tokens of a sentence */
+  tokens: number;
+  /** Where the group's first trial stands among all. */
+  firstTrial: number;
 }
 
-function settingOf(group: CompletedTrial[], { varied, axis, headline, roles }: SettingContext): ReportSetting {
+function settingOf(group: CompletedTrial[], context: SettingContext): ReportSetting {
+  const { varied, axis, headline, roles, resamples } = context;
   const first = group[0] as CompletedTrial;
   const hyperparameters = first.spec.hyperparameters;
   const isBaseline = hyperparameters.distillWeight === 0;
@@ -211,6 +232,10 @@ function settingOf(group: CompletedTrial[], { varied, axis, headline, roles }: S
     }
     return made;
   };
+  const meanOverSnr = per((curves) => estimate(curves.map(mean)));
+  const places = group.map((_, index) => context.firstTrial + index);
+  const [jsd, bleu1] = [resamples.interval('jsd', places), resamples.interval('bleu1', places)];
+  const { student: parameters } = first.summary.parameters;
   return {
     label:
       (isBaseline ? ['no teacher', ...labels] : labels).join(', ') ||
@@ -225,11 +250,32 @@ function settingOf(group: CompletedTrial[], { varied, axis, headline, roles }: S
     finalLoss: estimate(group.map((trial) => trial.summary.finalLoss)),
     curves: per(estimateCurve),
     atHeadline: per((curves) => estimate(curves.map((curve) => curve[headline] ?? Number.NaN))),
-    meanOverSnr: per((curves) => estimate(curves.map(mean))),
-    parameters: first.summary.parameters.student,
+    meanOverSnr,
+    ...(jsd && bleu1 ? { crossed: { jsd, bleu1 } } : {}),
+    gapShare: gapShareOf(meanOverSnr.jsd, context.anchors),
+    learning: learningOf(group),
+    parameters,
     compressionRatio: first.summary.compressionRatio,
     compressionRatioCore: first.summary.compressionRatioCore,
+    bytes: parameterBytes(parameters),
+    macsPerSentence: Math.round(
+      countMacs(studentArchitecture(context.teacher.architecture, hyperparameters), context.tokens),
+    ),
   };
+}
+
+/** gap / ceiling, means over SNR; null where there is no ceiling. */
+function gapShareOf(gap: Estimate | undefined, anchors: Report['anchors']): number | null {
+  const ceiling = anchors?.ceiling.jsd;
+  return gap && ceiling && mean(ceiling) > 0 ? gap.mean / mean(ceiling) : null;
+}
+
+function learningOf(group: CompletedTrial[]): ReportSetting['learning'] {
+  const last = Math.max(...group.map(({ summary }) => summary.epochs.length));
+  return Array.from({ length: last }, (_, index) => {
+    const losses = group.flatMap(({ summary }) => summary.epochs[index]?.validationLoss ?? []);
+    return { epoch: index + 1, ...estimate(losses) };
+  });
 }
 
 function estimateCurve(curves: number[][]): EstimateCurve {
@@ -281,22 +327,6 @@ function failureOf(spec: TrialSpec, result: TrialResult, varied: Name[]): Report
   ];
 }
 
-function anchorsOf(completed: CompletedTrial[]): Report['anchors'] {
-  if (completed.length === 0) return null;
-  const evaluations = completed.map((trial) => trial.summary.evaluation);
-  const average = (curves: number[][]) =>
-    (curves[0] ?? []).map((_, index) => mean(curves.map((curve) => curve[index] ?? Number.NaN)));
-  const bleu = (pick: (name: (typeof BLEU_CURVES)[number]) => number[]) =>
-    Object.fromEntries(BLEU_CURVES.map((name) => [name, pick(name)])) as NonNullable<Report['anchors']>['teacher'];
-  const divergence = (pick: (name: (typeof DIVERGENCE_CURVES)[number]) => number[]) =>
-    Object.fromEntries(DIVERGENCE_CURVES.map((name) => [name, pick(name)])) as NonNullable<Report['anchors']>['floor'];
-  return {
-    teacher: bleu((name) => average(evaluations.map((evaluation) => evaluation.teacher[name]))),
-    floor: divergence((name) => average(evaluations.map((evaluation) => evaluation.floor[name]))),
-    ceiling: divergence((name) => average(evaluations.map((evaluation) => evaluation.ceiling[name]))),
-  };
-}
-
 function runOf(sweep: SweepRecord, completed: CompletedTrial[], groups: CompletedTrial[][]): Report['run'] {
   const tokensPerSecond = ({ epochs }: TrialSummary) =>
     mean(epochs.length > 0 ? epochs.map((e) => e.tokensPerSecond) : [0]);
@@ -314,19 +344,24 @@ function runOf(sweep: SweepRecord, completed: CompletedTrial[], groups: Complete
       trainingSeconds: summary.trainingSeconds,
       evaluationSeconds: summary.evaluationSeconds,
       tokensPerSecond: tokensPerSecond(summary),
+      files: hashesOf(
+        result.artifacts.filter(({ name }) => name.endsWith('.safetensors') || name === 'evaluation.json'),
+      ),
     })),
     speed: groups.map((group) => ({
       trainingSeconds: estimate(group.map(({ summary }) => summary.trainingSeconds)),
       evaluationSeconds: estimate(group.map(({ summary }) => summary.evaluationSeconds)),
       tokensPerSecond: estimate(group.map(({ summary }) => tokensPerSecond(summary))),
+      latencyMs: medianOf(group.flatMap(({ summary }) => summary.latency?.student.medianMs ?? [])),
     })),
+    teacherLatencyMs: medianOf(completed.flatMap(({ summary }) => summary.latency?.teacher.medianMs ?? [])),
   };
 }
 
-function nearestIndex(values: number[], target: number): number {
-  let best = 0;
-  values.forEach((value, index) => {
-    if (Math.abs(value - target) < Math.abs((values[best] ?? Infinity) - target)) best = index;
-  });
-  return best;
+function hashesOf(files: StoredFile[]): FileHash[] {
+  return files.map(({ name, sha256 }) => ({ name, sha256 }));
+}
+
+function medianOf(values: number[]): number | null {
+  return values.length === 0 ? null : ([...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? null);
 }

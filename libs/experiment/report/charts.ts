@@ -1,9 +1,12 @@
 // Which charts a report has, in reading order, each with the table that says the same. How they are drawn is next door.
 import { type AxisChart, drawOverAxis } from './axis-charts.js';
 import type { Drawing } from './drawing.js';
+import { drawImportances, drawParallel } from './hyperparameter-charts.js';
+import { drawLearning, drawMatrix, drawPareto, hasSizes } from './model-charts.js';
+import { importanceTable, learningTable, matrixTable } from './model-tables.js';
 import type { CurveName, Report } from './report.js';
 import { drawHeatMap, drawOverSnr, type SnrChart } from './snr-charts.js';
-import { curveTable, overviewTable, type Table } from './tables.js';
+import { curveTable, overviewTable, sizeTable, type Table } from './tables.js';
 import type { Language } from './texts.js';
 
 export interface Chart extends Drawing {
@@ -34,7 +37,33 @@ export function drawCharts(report: Report, language: Language): Chart[] {
     name: file,
     table: tableOf(curve),
   }));
-  return [...overAxis, ...overSnr, ...heatMaps];
+  return [...overAxis, ...overSnr, ...heatMaps, ...ofModels(report, language)];
+}
+
+/** Charts of sizes, learning, pairs and hyperparameters, where there is something to show. */
+function ofModels(report: Report, language: Language): Chart[] {
+  const charts: Chart[] = [];
+  const { crossDecoding, settings } = report;
+  if (crossDecoding)
+    charts.push({
+      ...drawMatrix(report, crossDecoding, language),
+      name: 'cross-decoding',
+      table: matrixTable(report, crossDecoding, language),
+    });
+  if (hasSizes(report))
+    charts.push({ ...drawPareto(report, language), name: 'size', table: sizeTable(report, language) });
+  if (settings.some(({ learning }) => learning.length > 1))
+    charts.push({ ...drawLearning(report, language), name: 'learning', table: learningTable(report, language) });
+  if (report.importances.length > 0) {
+    const table = importanceTable(report, language);
+    charts.push({
+      ...drawParallel(report, language),
+      name: 'parallel-coordinates',
+      table: overviewTable(report, language),
+    });
+    charts.push({ ...drawImportances(report, language), name: 'importances', table });
+  }
+  return charts;
 }
 
 const meanChart = (file: string, curve: CurveName): AxisChart & { file: string } => ({
@@ -70,8 +99,11 @@ const AXIS_CHARTS: (AxisChart & { file: string })[] = [
 const SNR_CHARTS: (SnrChart & { file: string })[] = [
   { file: 'bleu-over-snr', curve: 'bleu1', scale: 'linear' },
   { file: 'bleu4-over-snr', curve: 'bleu4', scale: 'linear' },
+  { file: 'exact-sentences-over-snr', curve: 'exactSentences', scale: 'linear' },
   { file: 'bleu-gap-over-snr', curve: 'gapBleu1', scale: 'linear' },
   { file: 'jsd-over-snr', curve: 'jsd', scale: 'log' },
+  { file: 'calibration-over-snr', curve: 'calibrationError', scale: 'linear' },
+  { file: 'cka-over-snr', curve: 'ckaDecOut', scale: 'linear' },
 ];
 
 const HEAT_MAPS: { file: string; curve: CurveName }[] = [

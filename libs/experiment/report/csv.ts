@@ -1,7 +1,15 @@
 // The report as one tidy table for a statistics program: a row for each setting, measure and SNR.
 
-import type { Estimate } from '../statistics.js';
-import { BLEU_CURVES, CURVES, type CurveName, DIVERGENCE_CURVES, type Report, type ReportSetting } from './report.js';
+import type { Estimate } from '../statistics/index.js';
+import {
+  CURVES,
+  type CurveName,
+  DECODED_CURVES,
+  DIVERGENCE_CURVES,
+  LIKELIHOOD_CURVES,
+  type Report,
+  type ReportSetting,
+} from './report.js';
 
 /**
  * RFC 4180, LF line ends: setting, kind, the varied hyperparameters, measure, snr_db (empty for losses, 'mean' for the
@@ -12,15 +20,33 @@ export function renderCsv(report: Report): string {
   const rows: Cell[][] = [header];
   for (const setting of report.settings) rows.push(...settingRows(report, setting));
   const blanks: Cell[] = report.varied.map(() => null);
-  const anchor = (kind: string, name: string, curve: number[]) =>
+  const anchor = (kind: string, name: string, curve: number[] = []) =>
     curve.forEach((value, index) => {
       const snr = report.evaluation.snrDb[index] ?? null;
       rows.push([kind, kind, ...blanks, name, snr, null, value, null, null, null]);
     });
   if (report.anchors) {
-    for (const name of BLEU_CURVES) anchor('teacher', name, report.anchors.teacher[name]);
+    for (const name of [...DECODED_CURVES, ...LIKELIHOOD_CURVES]) anchor('teacher', name, report.anchors.teacher[name]);
     for (const name of DIVERGENCE_CURVES) anchor('floor', name, report.anchors.floor[name]);
     for (const name of DIVERGENCE_CURVES) anchor('ceiling', name, report.anchors.ceiling[name]);
+  }
+  return rows.map((row) => `${row.map(quoted).join(',')}\n`).join('');
+}
+
+/**
+ * The same for single trials, a row for each trial and measure: trial_id, setting, seed, measure, snr_db ('mean' over SNRs, the headline
+ * SNR, or empty for losses), value.
+ */
+export function renderTrialsCsv(report: Report): string {
+  const rows: Cell[][] = [['trial_id', 'setting', 'seed', 'measure', 'snr_db', 'value']];
+  for (const trial of report.trials) {
+    const of = [trial.trialId, report.settings[trial.setting]?.label ?? '', trial.seed] satisfies Cell[];
+    rows.push([...of, 'validationLoss', null, trial.validationLoss], [...of, 'finalLoss', null, trial.finalLoss]);
+    for (const name of CURVES) {
+      const [at, over] = [trial.atHeadline[name], trial.meanOverSnr[name]];
+      if (at !== undefined) rows.push([...of, name, report.headlineSnrDb, at]);
+      if (over !== undefined) rows.push([...of, name, 'mean', over]);
+    }
   }
   return rows.map((row) => `${row.map(quoted).join(',')}\n`).join('');
 }
@@ -47,7 +73,7 @@ function settingRows(report: Report, setting: ReportSetting): Cell[][] {
   const rows = [
     row('validationLoss', null, setting.validationLoss),
     row('finalLoss', null, setting.finalLoss),
-    ...(['compressionRatio', 'compressionRatioCore'] as const).map((name) =>
+    ...(['compressionRatio', 'compressionRatioCore', 'bytes', 'macsPerSentence'] as const).map((name) =>
       row(name, null, { n: setting.seeds.length, mean: setting[name], sd: null, low: null, high: null }),
     ),
   ];

@@ -1,7 +1,9 @@
 // What a reader must know before trusting a number: gaps at the noise floor, students no better than without a teacher,
 // broken hybrids, BLEU that falls as the channel improves, losses that rose at the end.
+
+import type { CrossDecoding } from '../records.js';
+import { findingText } from './finding-texts.js';
 import type { Comparison, Finding, Report, ReportSetting, ReportTrial } from './report.js';
-import { findingText } from './texts.js';
 
 export interface FindingContext {
   settings: readonly ReportSetting[];
@@ -10,12 +12,22 @@ export interface FindingContext {
   anchors: Report['anchors'];
   headlineSnrDb: number;
   snrDb: readonly number[];
+  joined?: CrossDecoding | { failure: string } | undefined;
 }
 
 type Rule = (context: FindingContext, index: number, setting: ReportSetting) => boolean;
 
 /** Findings in a fixed order, each with the settings it holds for. */
 export function findingsOf(context: FindingContext): Finding[] {
+  const { joined } = context;
+  const failed: Finding[] =
+    joined && 'failure' in joined
+      ? [{ code: 'not-cross-decoded', settings: [], text: findingText('not-cross-decoded', [joined.failure], 0) }]
+      : [];
+  return [...failed, ...ofSettings(context)];
+}
+
+function ofSettings(context: FindingContext): Finding[] {
   return Object.entries(RULES).flatMap(([code, rule]) => {
     const concerned = context.settings.flatMap((setting, index) => (rule(context, index, setting) ? [index] : []));
     if (concerned.length === 0) return [];
@@ -38,7 +50,7 @@ const RULES: Record<string, Rule> = {
     return against !== undefined && !(against.isSignificant && against.difference < 0);
   },
   'hybrid-broken': ({ anchors, snrDb, headlineSnrDb }, _, setting) => {
-    const teacher = anchors?.teacher.bleu1[snrDb.indexOf(headlineSnrDb)];
+    const teacher = anchors?.teacher.bleu1?.[snrDb.indexOf(headlineSnrDb)];
     const hybrid = setting.atHeadline.hybridBleu1?.mean;
     return teacher !== undefined && hybrid !== undefined && hybrid < teacher - 0.2;
   },

@@ -1,6 +1,7 @@
 // The report as one HTML file: nothing is fetched, nothing runs; style, charts and both languages are inside. The
 // language is chosen by radio buttons and CSS, light or dark by the system.
 import { drawCharts } from './charts.js';
+import { hashTable } from './model-tables.js';
 import { DARK, declarations, LIGHT, withLiteralColours } from './palette.js';
 import type { Report } from './report.js';
 import {
@@ -12,6 +13,7 @@ import {
   sizeTable,
   type Table,
   testTable,
+  trendTable,
 } from './tables.js';
 import { LANGUAGES, type Language, say } from './texts.js';
 
@@ -78,9 +80,7 @@ function body(report: Report, language: Language): string {
     has
       ? section(word('charts'), `<div class="charts">${charts.join('')}</div><p class="note">${word('bleuNote')}</p>`)
       : '',
-    report.comparisons.length > 0
-      ? section(word('tests'), `${folded(testTable(report, language), true)}<p class="note">${word('testNote')}</p>`)
-      : '',
+    report.comparisons.length + report.trends.length > 0 ? section(word('tests'), tests(report, language)) : '',
     has
       ? section(word('compression'), `${laidOut(sizeTable(report, language))}<p class="note">${word('runNote')}</p>`)
       : '',
@@ -96,9 +96,20 @@ function body(report: Report, language: Language): string {
     report.missing.length > 0 ? section(word('missing'), list(shortened(report.missing, language))) : '',
     report.warnings.length > 0 ? section(word('warnings'), list(report.warnings.map(({ message }) => message))) : '',
     section(word('conditions'), conditions(report)),
-    section(word('run'), runFacts(report)),
+    section(word('reproduce'), reproduction(report, language)),
+    section(word('run'), `${runFacts(report)}${folded(hashTable(report, language), false)}`),
   ];
   return sections.join('\n');
+}
+
+function tests(report: Report, language: Language): string {
+  const trends = report.trends.length > 0 ? folded(trendTable(report, language), true) : '';
+  const pairs = report.comparisons.length > 0 ? folded(testTable(report, language), true) : '';
+  return `${trends}${pairs}<p class="note">${escaped(say('testNote', language))}</p>`;
+}
+
+function reproduction({ reproduction: { command, request } }: Report, language: Language): string {
+  return `<pre>${escaped(command)}</pre><p class="note">${escaped(say('reproduceNote', language))}</p><details><summary>request.json</summary><pre>${escaped(JSON.stringify(request, null, 2))}</pre></details>`;
 }
 
 function shortened(ids: string[], language: Language): string[] {
@@ -231,6 +242,7 @@ summary{cursor:pointer;color:var(--muted);font-size:14px;padding:4px 0}
 dl{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,320px),1fr));gap:4px 32px;margin:0;font-size:14px}
 dl div{display:flex;gap:12px;justify-content:space-between;border-bottom:1px solid var(--line);padding:4px 0}
 dt{color:var(--muted)}
+pre{overflow-x:auto;padding:8px 12px;border:1px solid var(--line);border-radius:4px;font-size:13px;margin:8px 0}
 dd{margin:0;text-align:right;overflow-wrap:anywhere}
 @media print{details>*{display:block}label{display:none}}
 `;

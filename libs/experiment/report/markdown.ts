@@ -1,4 +1,5 @@
 // The report as Markdown: what one pastes into notes or an issue.
+import { hashTable, importanceTable, matrixTable } from './model-tables.js';
 import type { Report } from './report.js';
 import {
   curveTables,
@@ -9,6 +10,7 @@ import {
   sizeTable,
   type Table,
   testTable,
+  trendTable,
 } from './tables.js';
 import { type Language, say } from './texts.js';
 
@@ -36,14 +38,25 @@ export function renderMarkdown(report: Report, language: Language = 'en'): strin
     report.settings.length > 0 ? say('bleuNote', language) : '',
     report.settings.length > 0 ? laidOut(sizeTable(report, language), true) : '',
     report.settings.length > 0 ? say('runNote', language) : '',
-    report.comparisons.length > 0
-      ? `${laidOut(testTable(report, language), true)}\n\n${say('testNote', language)}`
+    report.crossDecoding
+      ? `${laidOut(matrixTable(report, report.crossDecoding, language), true)}\n\n${say('matrixNote', language, report.crossDecoding.sentences)}`
       : '',
+    report.importances.length > 0
+      ? `${laidOut(importanceTable(report, language), true)}\n\n${say('importanceNote', language)}`
+      : '',
+    report.trends.length > 0 ? laidOut(trendTable(report, language), true) : '',
+    report.comparisons.length > 0 ? laidOut(testTable(report, language), true) : '',
+    report.comparisons.length + report.trends.length > 0 ? say('testNote', language) : '',
     report.failures.length > 0 ? laidOut(failureTable(report, language), true) : '',
     report.missing.length > 0 ? section(say('missing', language), list(missing)) : '',
     report.warnings.length > 0
       ? section(say('warnings', language), list(report.warnings.map(({ message }) => message)))
       : '',
+    section(
+      say('reproduce', language),
+      `\`\`\`sh\n${report.reproduction.command}\n\`\`\`\n\n${say('reproduceNote', language)}`,
+    ),
+    laidOut(hashTable(report, language), true),
   ];
   return `${parts.filter((part) => part !== '').join('\n\n')}\n`;
 }

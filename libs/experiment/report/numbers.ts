@@ -1,5 +1,5 @@
 // Numbers as reports show them.
-import type { Estimate } from '../statistics.js';
+import type { Estimate } from '../statistics/index.js';
 
 /** Three decimals from 0.1 up (fewer for large numbers), three significant digits below; never '-0'. */
 export function formatNumber(value: number): string {

@@ -10,19 +10,51 @@ import type {
   TrialRole,
   Warning,
 } from '../records.js';
-import type { Estimate } from '../statistics.js';
+import type { Estimate, Interval, Trend } from '../statistics/index.js';
+import type { Channel, ChannelProfile } from '../terms.js';
 
 export const BLEU_CURVES = ['bleu1', 'bleu2', 'bleu3', 'bleu4'] as const;
-export const DIVERGENCE_CURVES = ['jsd', 'kl', 'reverseKl', 'top1Agreement', 'top5Overlap'] as const;
+/** What greedy decoding gives, of a student or the teacher. */
+export const DECODED_CURVES = [
+  ...BLEU_CURVES,
+  'cumulativeBleu2',
+  'cumulativeBleu3',
+  'cumulativeBleu4',
+  'corpusBleu',
+  'exactSentences',
+  'wordErrorRate',
+] as const;
+/** What a model says of the right words, of a student or the teacher. */
+export const LIKELIHOOD_CURVES = ['crossEntropy', 'tokenAccuracy', 'calibrationError'] as const;
+export const CKA_CURVES = ['ckaEncOut', 'ckaChEncOut', 'ckaMemory', 'ckaDecOut'] as const;
+/** Distances to the teacher. jsdShare is JSD / ln 2, from 0 to 1. */
+export const DIVERGENCE_CURVES = [
+  'jsd',
+  'jsdShare',
+  'kl',
+  'reverseKl',
+  'top1Agreement',
+  'top5Overlap',
+  'agreementTeacherRight',
+  'agreementTeacherWrong',
+  'entropyGap',
+  ...CKA_CURVES,
+] as const;
 export const HYBRID_CURVES = ['hybridBleu1', 'hybridBleu2', 'hybridBleu3', 'hybridBleu4'] as const;
 /** teacher - student, the same sentences and noise */
 export const GAP_CURVES = ['gapBleu1', 'gapBleu2', 'gapBleu3', 'gapBleu4'] as const;
-export const CURVES = [...BLEU_CURVES, ...HYBRID_CURVES, ...GAP_CURVES, ...DIVERGENCE_CURVES] as const;
+export const CURVES = [
+  ...DECODED_CURVES,
+  ...HYBRID_CURVES,
+  ...GAP_CURVES,
+  ...LIKELIHOOD_CURVES,
+  ...DIVERGENCE_CURVES,
+] as const;
 
-export type BleuCurveName = (typeof BLEU_CURVES)[number];
+export type OwnCurveName = (typeof DECODED_CURVES)[number] | (typeof LIKELIHOOD_CURVES)[number];
 export type DivergenceCurveName = (typeof DIVERGENCE_CURVES)[number];
 export type CurveName = (typeof CURVES)[number];
-/** Hybrid curves are absent where no hybrid was made. */
+/** Hybrid curves are absent where no hybrid was made; measures that a record of an earlier version lacks are absent too. */
 export type PerCurve<Value> = { [name in CurveName]?: Value };
 
 /** An estimate at each SNR; sd, low and high are null with one seed. */
@@ -53,9 +85,26 @@ export interface ReportSetting {
   /** at `headlineSnrDb` */
   atHeadline: PerCurve<Estimate>;
   meanOverSnr: PerCurve<Estimate>;
+  /** 95 % intervals when seeds and sentences are both drawn anew; absent where records hold no values per sentence. */
+  crossed?: { jsd: Interval; bleu1: Interval };
+  /**
+   * The mean JSD over that of the untrained student. (The floor is no zero for it: on common noise, as here, a teacher is no way from
+   * itself, while other noise alone may move it further than the student is.)
+   */
+  gapShare: number | null;
+  /** Validation loss by epoch, over the seeds that reached it. */
+  learning: LearningPoint[];
   parameters: ParameterCounts;
   compressionRatio: number;
   compressionRatioCore: number;
+  /** float32 parameters */
+  bytes: number;
+  /** Multiply-accumulates for one sentence of the corpus's mean length, sent, received and decoded. */
+  macsPerSentence: number;
+}
+
+export interface LearningPoint extends Estimate {
+  epoch: number;
 }
 
 export interface ReportTrial {
@@ -85,11 +134,77 @@ export interface Comparison {
   difference: number;
   low: number;
   high: number;
+  /** sample standard deviation of the differences */
+  sd: number;
+  /** Hedges' g of the paired differences; null with two seeds or no spread */
+  hedgesG: number | null;
+  /** 95 % interval when seeds and sentences are both drawn anew; null where records hold no values per sentence */
+  crossed: Interval | null;
   p: number;
   pHolm: number;
-  /** number of tests in the family */
+  /** number of tests in the family, trends included */
   tests: number;
   isSignificant: boolean;
+}
+
+/** Does the measure go one way along the axis? Page's test, seeds as blocks; in the Holm family of the pairs, with half its level. */
+export interface SeriesTrend extends Trend {
+  measure: TestedMeasure;
+  series: string;
+  /** indices into `settings`, along the axis */
+  settings: number[];
+  /** What the slope is per: one doubling, or one unit of the axis. */
+  scale: 'log2' | 'linear';
+  pHolm: number;
+  tests: number;
+  /** pHolm below 0.05, and every seed by itself goes the same way */
+  isSignificant: boolean;
+}
+
+/** What so many seeds can see; by the noncentral t distribution at the level of the first step of Holm's correction. */
+export interface PowerNote {
+  seeds: number;
+  /** Root mean square over the pairs of the standard deviation of the differences. */
+  sd: number;
+  alpha: number;
+  /** The smallest difference found four times in five. */
+  detectable: number;
+  /** The largest difference that is not significant; null when all are. */
+  largestUnseen: number | null;
+  /** How many seeds would find it four times in five; null when more than 200, or nothing is unseen. */
+  seedsNeeded: number | null;
+}
+
+/** Share of the variance of the gap (epsilon²) that one varied hyperparameter accounts for by itself. */
+export interface Importance {
+  name: keyof Hyperparameters;
+  /** different values */
+  levels: number;
+  share: number;
+}
+
+export interface FileHash {
+  name: string;
+  sha256: string;
+}
+
+/** BLEU-1 of every transmitter with every receiver, models of one seed with each other; rows and columns are parties. */
+export interface CrossSection {
+  channel: Channel;
+  channelProfile: ChannelProfile;
+  snrDb: number;
+  sentences: number;
+  /** null: the teacher; else an index into `settings` */
+  parties: (number | null)[];
+  /** [transmitter][receiver]: mean and interval over seeds; null where the two have no seed in common */
+  bleu1: (Estimate | null)[][];
+  /** [transmitter][receiver]: BLEU-1 that the receiver loses against its own transmitter, BLEU(j, j) - BLEU(i, j), paired by seed */
+  mismatch: (Estimate | null)[][];
+  /** [transmitter][receiver]: the mean over transmitters and receivers of different seeds; null where there are none. */
+  otherSeeds: (number | null)[][];
+  /** every pair measured, in the order of `models` */
+  models: { label: string; sha256: string }[];
+  pairs: number[][];
 }
 
 export interface Texts {
@@ -104,6 +219,8 @@ export type Conclusion =
   /** too many settings to test all pairs */
   | 'not-tested'
   | 'no-significant-difference'
+  /** The measure goes one way along the axis, but no two settings can be told apart. */
+  | 'significant-trend'
   | 'significant-differences';
 
 /** Which setting serves an aim, and which others cannot be told from it. Indices into `settings`. */
@@ -117,12 +234,14 @@ export interface SeriesVerdict {
   conclusion: Conclusion;
   /** Settings from the largest to the smallest gap (mean JSD to the teacher). */
   ranking: number[];
-  /** Present when the conclusion is 'significant-differences'. */
+  /** Present when the conclusion is 'significant-differences' or 'significant-trend'. */
   largestGap?: Aim;
   balanced?: Aim;
   smallestGap?: Aim;
   /** Temperature sweeps: does the gap fall as the temperature rises, as the rule of thumb has it? */
   ruleOfThumb?: 'supported' | 'contradicted' | 'mixed' | 'undecided';
+  /** Present where pairs were tested. */
+  power?: PowerNote;
   text: Texts[];
 }
 
@@ -155,16 +274,32 @@ export interface RunSection {
     trainingSeconds: number;
     evaluationSeconds: number;
     tokensPerSecond: number;
+    /** models and evaluation, as this run made them */
+    files: FileHash[];
   }[];
   /** In the order of `settings`. Trials of a bundle train side by side, so a trial's seconds are its bundle's. */
-  speed: { trainingSeconds: Estimate; evaluationSeconds: Estimate; tokensPerSecond: Estimate }[];
+  speed: {
+    trainingSeconds: Estimate;
+    evaluationSeconds: Estimate;
+    tokensPerSecond: Estimate;
+    /** Median over trials of the median time of one sentence; null where no record has it. */
+    latencyMs: number | null;
+  }[];
+  teacherLatencyMs: number | null;
 }
 
 export interface Report {
-  format: 1;
+  format: 2;
   name: string;
   kind: 'sweep' | 'distillation';
-  teacher: { teacherId: string; name: string; architecture: Architecture; parameters: ParameterCounts };
+  teacher: {
+    teacherId: string;
+    name: string;
+    architecture: Architecture;
+    parameters: ParameterCounts;
+    bytes: number;
+    macsPerSentence: number;
+  };
   corpus: {
     corpusId: string;
     name: string;
@@ -186,19 +321,27 @@ export interface Report {
   trials: ReportTrial[];
   /** Mean over trials: the teacher's own BLEU; teacher against itself (floor); untrained student (ceiling). */
   anchors: {
-    teacher: Record<BleuCurveName, number[]>;
-    floor: Record<DivergenceCurveName, number[]>;
-    ceiling: Record<DivergenceCurveName, number[]>;
+    teacher: { [name in OwnCurveName]?: number[] };
+    floor: { [name in DivergenceCurveName]?: number[] };
+    ceiling: { [name in DivergenceCurveName]?: number[] };
   } | null;
   comparisons: Comparison[];
+  trends: SeriesTrend[];
   /** True when settings were too many to test all pairs: then each is tested against its baseline only. */
   isPairTestingOmitted: boolean;
   verdicts: SeriesVerdict[];
+  /** Null where no models were joined. */
+  crossDecoding: CrossSection | null;
+  /** Empty unless two or more hyperparameters vary. */
+  importances: Importance[];
   findings: Finding[];
   failures: ReportFailure[];
   /** Trials of the sweep without a result (cancelled). */
   missing: string[];
   warnings: Warning[];
+  /** What makes the same numbers again: the request with ids in place of names, and what to type. */
+  reproduction: { command: string; request: unknown };
+  hashes: { teacher: FileHash[]; corpus: FileHash[] };
   run: RunSection;
 }
 

@@ -1,15 +1,21 @@
 // The tables of a report, as rows of text in one language; Markdown and HTML lay them out.
+
+import { MEASURES } from './measure-names.js';
 import { formatEstimate, formatNumber, formatProbability } from './numbers.js';
 import {
   BLEU_CURVES,
   type CurveName,
+  DECODED_CURVES,
   DIVERGENCE_CURVES,
   HYBRID_CURVES,
+  LIKELIHOOD_CURVES,
   type Report,
   type ReportSetting,
   ruleOfThumb,
 } from './report.js';
-import { type Language, MEASURES, RULES_OF_THUMB, say, settingLabel, type Word } from './texts.js';
+import { type Language, RULES_OF_THUMB, say, settingLabel, type Word } from './texts.js';
+
+const OWN_CURVES = [...DECODED_CURVES, ...LIKELIHOOD_CURVES];
 
 export interface Table {
   caption: string;
@@ -95,24 +101,28 @@ export function curveTable(report: Report, name: CurveName, language: Language):
 
 /** All curve tables of a report in reading order. */
 export function curveTables(report: Report, language: Language): Table[] {
-  const names: CurveName[] = [...BLEU_CURVES, ...HYBRID_CURVES, 'gapBleu1', ...DIVERGENCE_CURVES];
+  const names: CurveName[] = [
+    ...DECODED_CURVES,
+    ...HYBRID_CURVES,
+    'gapBleu1',
+    ...LIKELIHOOD_CURVES,
+    ...DIVERGENCE_CURVES,
+  ];
   return names
     .filter((name) => report.settings.some((setting) => setting.curves[name]))
     .map((name) => curveTable(report, name, language));
 }
 
-/** The teacher's own BLEU beside BLEU curves, floor and ceiling beside divergences. */
+/** The teacher's own beside what is measured of students and hybrids, floor and ceiling beside distances. */
 export function anchorCurves(report: Report, name: CurveName): [Word, number[]][] {
   const { anchors } = report;
   if (!anchors) return [];
-  const bleu = BLEU_CURVES.find((curve) => curve === name || name === `hybridBleu${curve.slice(4)}`);
-  if (bleu) return [['teacher', anchors.teacher[bleu]]];
+  const beside = (word: Word, values: number[] | undefined): [Word, number[]][] => (values ? [[word, values]] : []);
+  const own = OWN_CURVES.find((curve) => curve === name || name === `hybridBleu${curve.slice(4)}`);
+  if (own) return beside('teacher', anchors.teacher[own]);
   const divergence = DIVERGENCE_CURVES.find((curve) => curve === name);
   if (!divergence) return [];
-  return [
-    ['floor', anchors.floor[divergence]],
-    ['ceiling', anchors.ceiling[divergence]],
-  ];
+  return [...beside('floor', anchors.floor[divergence]), ...beside('ceiling', anchors.ceiling[divergence])];
 }
 
 /** Parameters, compression and speed. */
@@ -124,12 +134,34 @@ export function sizeTable(report: Report, language: Language): Table {
     word('core'),
     word('compression'),
     word('compressionCore'),
+    word('megabytes'),
+    word('macs'),
+    word('latency'),
     word('trainingSeconds'),
     word('evaluationSeconds'),
     word('tokensPerSecond'),
   ];
-  const { total, core } = report.teacher.parameters;
-  const rows = [[word('teacher'), grouped(total), grouped(core), '1', '1', '–', '–', '–']];
+  const { teacher } = report;
+  const size = ({ bytes, macsPerSentence }: { bytes: number; macsPerSentence: number }) => [
+    (bytes / 1e6).toFixed(2),
+    (macsPerSentence / 1e6).toFixed(1),
+  ];
+  const latency = (median: number | null | undefined) => (median ? median.toFixed(1) : '–');
+  const { total, core } = teacher.parameters;
+  const rows = [
+    [
+      word('teacher'),
+      grouped(total),
+      grouped(core),
+      '1',
+      '1',
+      ...size(teacher),
+      latency(report.run.teacherLatencyMs),
+      '–',
+      '–',
+      '–',
+    ],
+  ];
   report.settings.slice(0, MAX_TABLE_ROWS).forEach((setting, index) => {
     const speed = report.run.speed[index];
     rows.push([
@@ -138,6 +170,8 @@ export function sizeTable(report: Report, language: Language): Table {
       grouped(setting.parameters.core),
       `${setting.compressionRatio.toFixed(3)}×`,
       `${setting.compressionRatioCore.toFixed(3)}×`,
+      ...size(setting),
+      latency(speed?.latencyMs),
       speed ? speed.trainingSeconds.mean.toFixed(1) : '–',
       speed ? speed.evaluationSeconds.mean.toFixed(1) : '–',
       speed ? grouped(Math.round(speed.tokensPerSecond.mean)) : '–',
@@ -157,20 +191,54 @@ export function testTable(report: Report, language: Language): Table {
       `${label(test.a)} – ${label(test.b)}`,
       String(test.n),
       `${formatNumber(test.difference)} (${formatNumber(test.low)} … ${formatNumber(test.high)})`,
+      test.hedgesG === null ? '–' : formatNumber(test.hedgesG),
       formatProbability(test.p),
       formatProbability(test.pHolm),
       word(test.isSignificant ? 'yes' : 'no'),
+      test.crossed ? `${formatNumber(test.crossed.low)} … ${formatNumber(test.crossed.high)}` : '–',
     ]);
   const columns = [
     word('measure'),
     word('compared'),
     word('seeds'),
     word('difference'),
+    word('hedgesG'),
+    word('p'),
+    word('pHolm'),
+    word('significant'),
+    word('crossed'),
+  ];
+  return { caption: word('tests'), columns, rows, textColumns: [0, 1, 7] };
+}
+
+/** Every trend tested. */
+export function trendTable(report: Report, language: Language): Table {
+  const word = (name: Word) => say(name, language);
+  const rows = report.trends
+    .slice(0, MAX_TABLE_ROWS)
+    .map((trend) => [
+      MEASURES[trend.measure][language],
+      [trend.series, String(report.axis)].filter(Boolean).join(': '),
+      String(trend.n),
+      `${formatEstimate(trend.slope)} ${word(trend.scale === 'log2' ? 'perDoubling' : 'perUnit')}`,
+      word(trend.direction === 'none' ? 'flat' : trend.direction),
+      word(trend.isMonotone ? 'yes' : 'no'),
+      formatProbability(trend.p),
+      formatProbability(trend.pHolm),
+      word(trend.isSignificant ? 'yes' : 'no'),
+    ]);
+  const columns = [
+    word('measure'),
+    word('along'),
+    word('seeds'),
+    word('slope'),
+    word('direction'),
+    word('everyStep'),
     word('p'),
     word('pHolm'),
     word('significant'),
   ];
-  return { caption: word('tests'), columns, rows, textColumns: [0, 1, 6] };
+  return { caption: word('trends'), columns, rows, textColumns: [0, 1, 4, 5, 8] };
 }
 
 /** Failed trials with their reasons. */

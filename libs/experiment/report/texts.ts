@@ -1,34 +1,9 @@
-// Every word of a report, in English and Chinese. Drawing and tables ask here; no other file of the report holds words.
+// The words of a report, in English and Chinese. What is measured: measure-names.ts; the conclusion: verdict-texts.ts; findings: finding-texts.ts.
 
-import { formatEstimate, formatNumber, formatProbability } from './numbers.js';
-import type { Comparison, Conclusion, CurveName, ReportSetting, SeriesVerdict, Texts } from './report.js';
-import type { VerdictContext } from './verdict.js';
+import type { Texts } from './report.js';
 
 export const LANGUAGES = ['en', 'zh'] as const;
 export type Language = (typeof LANGUAGES)[number];
-
-/** Short names of what is measured, for axes, columns and captions. */
-export const MEASURES: Record<CurveName | 'validationLoss' | 'finalLoss', Texts> = {
-  bleu1: { en: 'BLEU-1', zh: 'BLEU-1' },
-  bleu2: { en: 'BLEU-2', zh: 'BLEU-2' },
-  bleu3: { en: 'BLEU-3', zh: 'BLEU-3' },
-  bleu4: { en: 'BLEU-4', zh: 'BLEU-4' },
-  hybridBleu1: { en: 'hybrid BLEU-1', zh: '混合模型 BLEU-1' },
-  hybridBleu2: { en: 'hybrid BLEU-2', zh: '混合模型 BLEU-2' },
-  hybridBleu3: { en: 'hybrid BLEU-3', zh: '混合模型 BLEU-3' },
-  hybridBleu4: { en: 'hybrid BLEU-4', zh: '混合模型 BLEU-4' },
-  gapBleu1: { en: 'BLEU-1 gap, teacher - student', zh: 'BLEU-1 差距（教师 - 学生）' },
-  gapBleu2: { en: 'BLEU-2 gap, teacher - student', zh: 'BLEU-2 差距（教师 - 学生）' },
-  gapBleu3: { en: 'BLEU-3 gap, teacher - student', zh: 'BLEU-3 差距（教师 - 学生）' },
-  gapBleu4: { en: 'BLEU-4 gap, teacher - student', zh: 'BLEU-4 差距（教师 - 学生）' },
-  jsd: { en: 'JSD to the teacher (nats per token)', zh: '与教师的 JSD（nat/词）' },
-  kl: { en: 'KL(teacher || student) (nats per token)', zh: 'KL(教师 || 学生)（nat/词）' },
-  reverseKl: { en: 'KL(student || teacher) (nats per token)', zh: 'KL(学生 || 教师)（nat/词）' },
-  top1Agreement: { en: 'top-1 agreement with the teacher', zh: '与教师的 top-1 一致率' },
-  top5Overlap: { en: 'top-5 overlap with the teacher', zh: '与教师的 top-5 重合率' },
-  validationLoss: { en: 'validation loss (nats per token)', zh: '验证损失（nat/词）' },
-  finalLoss: { en: 'last validation loss (nats per token)', zh: '最后一轮验证损失（nat/词）' },
-};
 
 export const WORDS = {
   report: { en: 'Distillation report', zh: '蒸馏报告' },
@@ -46,6 +21,7 @@ export const WORDS = {
   corpus: { en: 'corpus', zh: '语料' },
   floor: { en: 'floor', zh: '下限' },
   ceiling: { en: 'ceiling', zh: '上限' },
+  ofUntrained: { en: '{} % of an untrained student’s', zh: '为未训练学生的 {} %' },
   noTeacher: { en: 'no teacher', zh: '无教师' },
   setting: { en: 'setting', zh: '设置' },
   seed: { en: 'seed', zh: '种子' },
@@ -61,6 +37,9 @@ export const WORDS = {
   core: { en: 'without embeddings and output layer', zh: '不含嵌入层与输出层' },
   compression: { en: 'compression', zh: '压缩比' },
   compressionCore: { en: 'compression, core', zh: '压缩比（核心）' },
+  megabytes: { en: 'MB (float32)', zh: 'MB（float32）' },
+  macs: { en: 'million MACs a sentence', zh: '每句百万次乘加' },
+  latency: { en: 'ms a sentence', zh: '每句毫秒' },
   trainingSeconds: { en: 'training (s)', zh: '训练（秒）' },
   evaluationSeconds: { en: 'evaluation (s)', zh: '评估（秒）' },
   tokensPerSecond: { en: 'tokens/s', zh: '词/秒' },
@@ -68,6 +47,18 @@ export const WORDS = {
   compared: { en: 'compared', zh: '比较' },
   difference: { en: 'difference (95 % interval)', zh: '差值（95 % 区间）' },
   p: { en: 'p', zh: 'p' },
+  hedgesG: { en: 'g', zh: 'g' },
+  crossed: { en: 'interval over seeds and sentences', zh: '种子与句子的区间' },
+  trends: { en: 'Trends along the axis', zh: '沿变量轴的趋势' },
+  along: { en: 'along', zh: '沿' },
+  slope: { en: 'slope', zh: '斜率' },
+  perDoubling: { en: 'per doubling', zh: '每翻一倍' },
+  perUnit: { en: 'per unit', zh: '每单位' },
+  direction: { en: 'direction', zh: '方向' },
+  falls: { en: 'falls', zh: '下降' },
+  rises: { en: 'rises', zh: '上升' },
+  flat: { en: 'none', zh: '无' },
+  everyStep: { en: 'at every step', zh: '每一步' },
   pHolm: { en: 'p, Holm', zh: 'p（Holm 校正）' },
   significant: { en: 'significant', zh: '显著' },
   yes: { en: 'yes', zh: '是' },
@@ -80,8 +71,8 @@ export const WORDS = {
     zh: '均值 ± 种子间 95 % t 区间的半宽；只有一个种子时仅给均值。',
   },
   testNote: {
-    en: 'Paired t-tests by seed, two-sided; Holm correction within each measure and family (settings among themselves, settings against no teacher); significant below 0.05. JSD and BLEU are means over the measured SNRs.',
-    zh: '按种子配对的双侧 t 检验；在每个指标和每组比较内做 Holm 校正（设置之间、设置与无教师之间）；小于 0.05 为显著。JSD 与 BLEU 为各 SNR 的平均。',
+    en: "Paired t-tests by seed, two-sided, and Page's test for a trend along the axis; Holm correction within each measure and family (settings among themselves with their trend, which has half of the level; settings against no teacher); significant below 0.05. g: Hedges' g of the paired differences. JSD and BLEU are means over the measured SNRs. The last interval also draws the sentences anew (bootstrap over seeds and sentences); with few seeds it is too narrow and decides nothing by itself.",
+    zh: '按种子配对的双侧 t 检验，以及沿变量轴的 Page 趋势检验；在每个指标和每组比较内做 Holm 校正（设置之间及其趋势，趋势占一半显著性水平；设置与无教师之间）；小于 0.05 为显著。g：配对差值的 Hedges g。JSD 与 BLEU 为各 SNR 的平均。最后一列区间同时重抽句子（种子与句子的自助法）；种子少时偏窄，不单独作为判断依据。',
   },
   bleuNote: {
     en: 'BLEU-n is the mean over sentences of the n-gram precision alone with brevity penalty, no smoothing. Floor: the teacher against itself under other noise. Ceiling: the untrained student against the teacher.',
@@ -110,6 +101,45 @@ export const WORDS = {
   by: { en: '{} by {}', zh: '{}随 {} 的变化' },
   overSnr: { en: 'All measures over SNR', zh: '各指标随 SNR 的变化' },
   overview: { en: 'Overview', zh: '总览' },
+  epoch: { en: 'epoch', zh: '轮次' },
+  millions: { en: 'parameters (millions)', zh: '参数量（百万）' },
+  front: {
+    en: 'Filled dots, joined: no model as small is better. Bars: 95 % interval over seeds.',
+    zh: '实心点及连线：没有同样小而更好的模型。线段：种子间 95 % 区间。',
+  },
+  transmitter: { en: 'transmitter', zh: '发射端' },
+  receiver: { en: 'receiver', zh: '接收端' },
+  matrix: {
+    en: 'BLEU-1 of every transmitter with every receiver, {} dB',
+    zh: '各发射端与各接收端组合的 BLEU-1（{} dB）',
+  },
+  matrixNote: {
+    en: 'Rows send, columns receive; models of one seed with each other, means over seeds, {} sentences on common noise. Colours run from 0 to 1.',
+    zh: '行为发射端，列为接收端；同一种子的模型相互组合，取种子均值，{} 个句子，噪声相同。颜色范围 0 到 1。',
+  },
+  mismatch: { en: 'loss against the own transmitter', zh: '相对自身发射端的损失' },
+  otherSeeds: { en: 'models of other seeds', zh: '不同种子的模型' },
+  parallel: { en: 'All settings across all that varies', zh: '所有设置与所有变量' },
+  parallelNote: {
+    en: 'A line a setting; colours by the gap, from the smallest to the largest.',
+    zh: '每条线为一个设置；颜色按差距由小到大。',
+  },
+  importances: { en: 'What accounts for {}', zh: '{}由什么决定' },
+  importanceNote: {
+    en: 'Share of the variance over trials that a hyperparameter accounts for by itself (epsilon squared); interactions belong to none.',
+    zh: '各超参数单独解释的试验间方差比例（epsilon 平方）；交互作用不计入任何一项。',
+  },
+  shareOfVariance: { en: 'share of the variance', zh: '方差占比' },
+  hyperparameter: { en: 'hyper-parameter', zh: '超参数' },
+  levels: { en: 'values', zh: '取值数' },
+  reproduce: { en: 'Make it again', zh: '复现' },
+  reproduceNote: {
+    en: 'request.json lies beside this report. The same numerics (library, threads, device) give the same bytes.',
+    zh: 'request.json 与本报告在同一目录。数值环境（库、线程、设备）相同则结果逐字节相同。',
+  },
+  hashes: { en: 'Hashes (SHA-256)', zh: '哈希值（SHA-256）' },
+  file: { en: 'file', zh: '文件' },
+  of: { en: 'of', zh: '所属' },
   heatMap: { en: '{}: SNR by setting', zh: '{}：SNR × 设置' },
   offScale: { en: 'Outside the picture: {} {}.', zh: '图外：{} {}。' },
 } as const satisfies Record<string, Texts>;
@@ -131,195 +161,4 @@ export const RULES_OF_THUMB: Record<'large-gap' | 'balanced' | 'small-gap', Text
 /** The label of a setting in a language. */
 export function settingLabel(label: string, language: Language): string {
   return label.replace(/^no teacher/, WORDS.noTeacher[language]);
-}
-
-/** What axes of charts say: the measure without its explanation. */
-export const SHORT_MEASURES: Record<CurveName | 'validationLoss' | 'finalLoss', Texts> = {
-  ...MEASURES,
-  gapBleu1: { en: 'BLEU-1 gap', zh: 'BLEU-1 差距' },
-  jsd: { en: 'JSD (nats per token)', zh: 'JSD（nat/词）' },
-  kl: { en: 'KL (nats per token)', zh: 'KL（nat/词）' },
-  reverseKl: { en: 'reverse KL (nats per token)', zh: '反向 KL（nat/词）' },
-  top1Agreement: { en: 'top-1 agreement', zh: 'top-1 一致率' },
-  top5Overlap: { en: 'top-5 overlap', zh: 'top-5 重合率' },
-};
-
-const RULE_JUDGEMENTS: Record<NonNullable<SeriesVerdict['ruleOfThumb']>, Texts> = {
-  supported: {
-    en: 'these results support it: every significant difference goes its way.',
-    zh: '结果支持该法则：所有显著差异都与之一致。',
-  },
-  contradicted: {
-    en: 'these results contradict it: every significant difference goes the other way.',
-    zh: '结果与该法则相反：所有显著差异的方向都与之相反。',
-  },
-  mixed: {
-    en: 'these results go both ways: some significant differences follow it, others do not.',
-    zh: '结果不一致：部分显著差异与之一致，部分相反。',
-  },
-  undecided: {
-    en: 'these results neither support nor contradict it: no difference between temperatures is significant.',
-    zh: '结果既不支持也不否定该法则：温度之间没有显著差异。',
-  },
-};
-
-type Verdict = Omit<SeriesVerdict, 'text'>;
-
-/** The conclusion of one series in words; the first text is the main sentence and names the series. */
-export function verdictTexts(verdict: Verdict, pairs: readonly Comparison[], context: VerdictContext): Texts[] {
-  const texts = [conclusionText(verdict, pairs, context), ...aimTexts(verdict, context)];
-  const baseline = baselineText(verdict, context);
-  if (baseline) texts.push(baseline);
-  if (verdict.ruleOfThumb) {
-    const judgement = RULE_JUDGEMENTS[verdict.ruleOfThumb];
-    texts.push({
-      en: `Rule of thumb (T 1 to 2 hard and a large gap, 3 to 5 balanced, 6 to 10 soft and a small gap): ${judgement.en}`,
-      zh: `经验法则（T 1–2 硬、差距大；3–5 均衡；6–10 软、差距小）：${judgement.zh}`,
-    });
-  }
-  return texts.map(({ en, zh }, index) =>
-    verdict.series === '' || index > 0
-      ? { en, zh }
-      : { en: `${verdict.series}: ${en}`, zh: `${verdict.series}：${zh}` },
-  );
-}
-
-function conclusionText(verdict: Verdict, pairs: readonly Comparison[], { settings }: VerdictContext): Texts {
-  const label = (index: number, language: Language) => shortLabel(settings[index], language);
-  const best = [...pairs].sort((a, b) => a.pHolm - b.pHolm || a.p - b.p)[0];
-  const significant = pairs.filter((pair) => pair.isSignificant).length;
-  const fixed: Record<Exclude<Conclusion, 'significant-differences' | 'no-significant-difference'>, Texts> = {
-    'nothing-completed': { en: 'No trial completed: there is nothing to compare.', zh: '没有完成的试验：无可比较。' },
-    'one-setting': {
-      en: 'Only one setting with a teacher completed: there is nothing to compare it with.',
-      zh: '只有一个带教师的设置完成：无可比较。',
-    },
-    'single-seed': {
-      en: 'One seed only: no conclusion can be drawn, differences may be chance. Run again with at least 3 seeds.',
-      zh: '只有一个种子：不能得出结论，差异可能出于偶然。请至少用 3 个种子重做。',
-    },
-    'not-tested': { en: WORDS.tooManyPairs.en, zh: WORDS.tooManyPairs.zh },
-  };
-  if (verdict.conclusion !== 'significant-differences' && verdict.conclusion !== 'no-significant-difference') {
-    return fixed[verdict.conclusion];
-  }
-  if (!best) return fixed['single-seed'];
-  const [a, b] = [best.a, best.b];
-  const numbers = `${formatNumber(best.difference)} (${formatNumber(best.low)} … ${formatNumber(best.high)})`;
-  const p = formatProbability(best.pHolm);
-  const seeds = best.n;
-  if (verdict.conclusion === 'no-significant-difference') {
-    return {
-      en: `No significant difference in the gap to the teacher: the smallest p-value of ${best.tests} paired tests is ${p} after Holm's correction (${label(a, 'en')} against ${label(b, 'en')}, ${seeds} seeds). More seeds would show smaller differences.`,
-      zh: `与教师的差距没有显著差异：${best.tests} 个配对检验经 Holm 校正后最小 p 值为 ${p}（${label(a, 'zh')} 对 ${label(b, 'zh')}，${seeds} 个种子）。增加种子可发现更小的差异。`,
-    };
-  }
-  return {
-    en: `The gap to the teacher differs significantly in ${significant} of ${pairs.length} pairs. Clearest: ${label(a, 'en')} minus ${label(b, 'en')} in mean JSD is ${numbers}, p ${pWord(p)} after Holm's correction over ${best.tests} tests, ${seeds} seeds.`,
-    zh: `与教师的差距存在差异：${pairs.length} 对中有 ${significant} 对显著。最明显：${label(a, 'zh')} 减 ${label(b, 'zh')} 的平均 JSD 为 ${numbers}，经 ${best.tests} 个检验的 Holm 校正后 p ${pWord(p)}，${seeds} 个种子。`,
-  };
-}
-
-function aimTexts(verdict: Verdict, { settings }: VerdictContext): Texts[] {
-  const aims = [
-    ['largestGap', 'Large gap', '差距大'],
-    ['balanced', 'Balance', '均衡'],
-    ['smallestGap', 'Small gap', '差距小'],
-  ] as const;
-  return aims.flatMap(([name, en, zh]) => {
-    const aim = verdict[name];
-    if (!aim) return [];
-    const one = (language: Language) => gapOf(settings[aim.setting], language);
-    const others = (language: Language) =>
-      aim.indistinguishable.map((index) => shortLabel(settings[index], language)).join(', ');
-    const alike = aim.indistinguishable.length > 0;
-    return [
-      {
-        en: `${en}: ${one('en')}${alike ? `; not distinguishable from it: ${others('en')}` : ', distinct from all others'}.`,
-        zh: `${zh}：${one('zh')}${alike ? `；与之无法区分：${others('zh')}` : '，与其他设置均有显著差异'}。`,
-      },
-    ];
-  });
-}
-
-/** Within a series its own name need not be said again. */
-function shortLabel(setting: ReportSetting | undefined, language: Language): string {
-  if (!setting) return '–';
-  const shared = new Set(setting.series.split(', '));
-  const parts = setting.label.split(', ').filter((part) => !shared.has(part));
-  return settingLabel(parts.join(', ') || setting.label, language);
-}
-
-function gapOf(setting: ReportSetting | undefined, language: Language): string {
-  const gap = setting?.meanOverSnr.jsd;
-  return `${shortLabel(setting, language)} (JSD ${gap ? formatEstimate(gap) : '–'})`;
-}
-
-function baselineText(verdict: Verdict, { settings, comparisons }: VerdictContext): Texts | undefined {
-  const against = comparisons.filter(
-    ({ family, measure, a }) => family === 'baseline' && measure === 'jsd' && verdict.ranking.includes(a),
-  );
-  const baseline = settings[against[0]?.b ?? -1];
-  if (!baseline) return undefined;
-  const names = (pick: (test: Comparison) => boolean) =>
-    against
-      .filter(pick)
-      .map(({ a }) => shortLabel(settings[a], 'en'))
-      .join(', ');
-  const smaller = names((test) => test.isSignificant && test.difference < 0);
-  const larger = names((test) => test.isSignificant && test.difference > 0);
-  const same = names((test) => !test.isSignificant);
-  const en = [
-    smaller && `significantly smaller gap: ${smaller}`,
-    larger && `significantly larger gap: ${larger}`,
-    same && `no significant difference: ${same}`,
-  ].filter(Boolean);
-  const zh = [
-    smaller && `差距显著更小：${smaller}`,
-    larger && `差距显著更大：${larger}`,
-    same && `无显著差异：${same}`,
-  ].filter(Boolean);
-  return {
-    en: `Against ${gapOf(baseline, 'en')}: ${en.join('; ')}.`,
-    zh: `与${gapOf(baseline, 'zh')}相比：${zh.join('；')}。`,
-  };
-}
-
-function pWord(p: string): string {
-  return p.startsWith('<') ? p : `= ${p}`;
-}
-
-const FINDINGS: Record<string, (labels: Texts, snrDb: number) => Texts> = {
-  'one-seed': ({ en, zh }) => ({
-    en: `A single seed only, so no interval and no test: ${en}.`,
-    zh: `只有一个种子，因此没有区间和检验：${zh}。`,
-  }),
-  'gap-at-floor': ({ en, zh }) => ({
-    en: `The gap is at the floor (what other noise alone does to the teacher), so differences between these mean nothing: ${en}.`,
-    zh: `差距已达下限（仅更换噪声即可产生），这些设置之间的差异没有意义：${zh}。`,
-  }),
-  'not-better-than-no-teacher': ({ en, zh }) => ({
-    en: `Not significantly nearer to the teacher than a student trained without one: ${en}.`,
-    zh: `与教师的接近程度并不显著优于无教师训练的学生：${zh}。`,
-  }),
-  'hybrid-broken': ({ en, zh }, snrDb) => ({
-    en: `The hybrid is a broken link (BLEU-1 at ${snrDb} dB more than 0.2 below the teacher), as happens without a frozen kept side: ${en}.`,
-    zh: `混合模型链路失效（${snrDb} dB 时 BLEU-1 比教师低 0.2 以上），未冻结保留侧时会如此：${zh}。`,
-  }),
-  'bleu-falls-with-snr': ({ en, zh }) => ({
-    en: `BLEU-1 falls by more than 0.02 somewhere as the SNR rises, which a sound link does not do: ${en}.`,
-    zh: `SNR 升高时 BLEU-1 有超过 0.02 的下降，正常链路不会如此：${zh}。`,
-  }),
-  'loss-rose-at-end': ({ en, zh }) => ({
-    en: `The last validation loss is more than 5 % above the best one (over-fitting); use best_student_model or fewer epochs: ${en}.`,
-    zh: `最后的验证损失比最佳值高 5 % 以上（过拟合）；请用 best_student_model 或减少轮数：${zh}。`,
-  }),
-};
-
-/** A finding in words. Throws RangeError for an unknown code. */
-export function findingText(code: string, labels: string[], headlineSnrDb: number): Texts {
-  const text = Object.hasOwn(FINDINGS, code) ? FINDINGS[code] : undefined;
-  if (!text) throw new RangeError(`no text for finding ${code}`);
-  const list = (language: Language) => labels.map((label) => settingLabel(label, language)).join(', ');
-  return text({ en: list('en'), zh: list('zh') }, headlineSnrDb);
 }

@@ -1,12 +1,15 @@
 // The conclusion of a report: which setting suits a large gap, a balance, a small gap, or plainly that no difference was
 // found. The gap is the mean JSD to the teacher over the measured SNRs, named before any result is seen.
 import type { Hyperparameters } from '../records.js';
-import type { Aim, Comparison, Conclusion, ReportSetting, SeriesVerdict } from './report.js';
-import { verdictTexts } from './texts.js';
+import { detectableEffect, seedsNeeded } from '../statistics/index.js';
+import { SIGNIFICANCE, TREND_SHARE } from './comparisons.js';
+import type { Aim, Comparison, Conclusion, PowerNote, ReportSetting, SeriesTrend, SeriesVerdict } from './report.js';
+import { verdictTexts } from './verdict-texts.js';
 
 export interface VerdictContext {
   settings: readonly ReportSetting[];
   comparisons: readonly Comparison[];
+  trends: readonly SeriesTrend[];
   axis: keyof Hyperparameters | null;
   isPairTestingOmitted: boolean;
 }
@@ -34,8 +37,10 @@ function verdictOf(series: string, members: number[], context: VerdictContext): 
     ({ family, measure, a, b }) =>
       family === 'settings' && measure === 'jsd' && members.includes(a) && members.includes(b),
   );
-  const verdict: Omit<SeriesVerdict, 'text'> = { series, conclusion: conclusionOf(members, pairs, context), ranking };
-  if (verdict.conclusion === 'significant-differences') {
+  const trend = context.trends.find((one) => one.measure === 'jsd' && one.series === series);
+  const conclusion = conclusionOf(members, { pairs, trend }, context);
+  const verdict: Omit<SeriesVerdict, 'text'> = { series, conclusion, ranking };
+  if (conclusion === 'significant-differences' || conclusion === 'significant-trend') {
     const aim = (setting: number): Aim => ({
       setting,
       indistinguishable: members.filter((other) => other !== setting && !areDistinct(setting, other, pairs)),
@@ -49,23 +54,37 @@ function verdictOf(series: string, members: number[], context: VerdictContext): 
       if (between[0] !== undefined) verdict.balanced = aim(between[0]);
     }
   }
-  if (axis === 'temperature' && pairs.length > 0) verdict.ruleOfThumb = judgeRule(pairs, settings);
-  return { ...verdict, text: verdictTexts(verdict, pairs, context) };
+  if (axis === 'temperature' && (pairs.length > 0 || trend)) verdict.ruleOfThumb = judgeRule(pairs, trend, settings);
+  const power = powerOf(pairs, context.trends.filter(({ measure }) => measure === 'jsd').length);
+  if (power) verdict.power = power;
+  return { ...verdict, text: verdictTexts(verdict, { pairs, trend }, context) };
 }
 
-function conclusionOf(members: number[], pairs: Comparison[], context: VerdictContext): Conclusion {
+/** What a verdict rests on. */
+export interface Evidence {
+  pairs: readonly Comparison[];
+  trend: SeriesTrend | undefined;
+}
+
+function conclusionOf(members: number[], { pairs, trend }: Evidence, context: VerdictContext): Conclusion {
   if (context.settings.length === 0) return 'nothing-completed';
   if (members.length < 2) return 'one-setting';
-  if (pairs.length === 0) return context.isPairTestingOmitted ? 'not-tested' : 'single-seed';
-  return pairs.some((pair) => pair.isSignificant) ? 'significant-differences' : 'no-significant-difference';
+  if (pairs.some((pair) => pair.isSignificant)) return 'significant-differences';
+  if (trend?.isSignificant) return 'significant-trend';
+  if (pairs.length > 0) return 'no-significant-difference';
+  return context.isPairTestingOmitted ? 'not-tested' : 'single-seed';
 }
 
-function areDistinct(a: number, b: number, pairs: Comparison[]): boolean {
+function areDistinct(a: number, b: number, pairs: readonly Comparison[]): boolean {
   return pairs.some((pair) => pair.isSignificant && ((pair.a === a && pair.b === b) || (pair.a === b && pair.b === a)));
 }
 
-/** The rule of thumb says the gap falls as the temperature rises; only significant pairs bear witness. */
-function judgeRule(pairs: Comparison[], settings: readonly ReportSetting[]): SeriesVerdict['ruleOfThumb'] {
+/** The rule of thumb says the gap falls as the temperature rises; only what is significant bears witness. */
+function judgeRule(
+  pairs: readonly Comparison[],
+  trend: SeriesTrend | undefined,
+  settings: readonly ReportSetting[],
+): SeriesVerdict['ruleOfThumb'] {
   let forIt = 0;
   let againstIt = 0;
   for (const { a, b, difference, isSignificant } of pairs) {
@@ -74,7 +93,31 @@ function judgeRule(pairs: Comparison[], settings: readonly ReportSetting[]): Ser
     if (difference * rise > 0) forIt += 1;
     else againstIt += 1;
   }
+  if (trend?.isSignificant) {
+    if (trend.direction === 'falls') forIt += 1;
+    else againstIt += 1;
+  }
   if (forIt > 0 && againstIt > 0) return 'mixed';
   if (forIt > 0) return 'supported';
   return againstIt > 0 ? 'contradicted' : 'undecided';
+}
+
+/** What the seeds at hand can see of a pair, at the level it has in the first step of Holm's correction. */
+function powerOf(pairs: readonly Comparison[], trends: number): PowerNote | undefined {
+  const [first] = pairs;
+  if (!first) return undefined;
+  const seeds = Math.min(...pairs.map(({ n }) => n));
+  const sd = Math.sqrt(pairs.reduce((sum, pair) => sum + pair.sd ** 2, 0) / pairs.length);
+  const alpha = (SIGNIFICANCE * (trends > 0 ? 1 - TREND_SHARE : 1)) / (first.tests - trends);
+  if (sd === 0) return undefined;
+  const unseen = pairs.filter(({ isSignificant }) => !isSignificant).map(({ difference }) => Math.abs(difference));
+  const largestUnseen = unseen.length > 0 ? Math.max(...unseen) : null;
+  return {
+    seeds,
+    sd,
+    alpha,
+    detectable: detectableEffect(seeds, alpha) * sd,
+    largestUnseen,
+    seedsNeeded: largestUnseen ? seedsNeeded(largestUnseen / sd, alpha) : null,
+  };
 }

@@ -1,6 +1,7 @@
 // Statistics against closed forms, tables and cases worked out by hand.
 import { describe, expect, it } from 'vitest';
-import { estimate, holm, mean, pairedTTest, standardDeviation, tQuantile, tTail } from './statistics.js';
+import { estimate, hedgesG, holm, mean, pairedTTest, standardDeviation } from './seeds.js';
+import { tQuantile, tTail } from './student-t.js';
 
 describe('t distribution', () => {
   it('agrees with the closed forms at 1 and 2 degrees of freedom', () => {
@@ -71,8 +72,38 @@ describe('holm', () => {
     });
   });
 
+  it('gives a hypothesis with more weight more of the level', () => {
+    // p / w: 0.02 / 3, 0.03 / 1, 0.04 / 2; weights open: 6, 3, 2 in the order first, third, second.
+    const adjusted = holm([0.02, 0.03, 0.04], [3, 1, 2]);
+    [(0.02 * 6) / 3, 0.06, 0.06].forEach((p, index) => {
+      expect(adjusted[index]).toBeCloseTo(p, 12);
+    });
+    expect(holm([0.01, 0.04, 0.03, 0.005], [0.25, 0.25, 0.25, 0.25])).toEqual(
+      holm([0.01, 0.04, 0.03, 0.005]).map((p) => expect.closeTo(p, 12)),
+    );
+  });
+
   it('never exceeds 1 and takes an empty family', () => {
     expect(holm([0.9, 0.8])).toEqual([1, 1]);
     expect(holm([])).toEqual([]);
+  });
+});
+
+describe('hedgesG', () => {
+  it('is hand-computed: differences 1, 2, 3 have d = 2 and, at 2 degrees of freedom, J = 1 / sqrt(pi)', () => {
+    expect(hedgesG([2, 4, 6], [1, 2, 3])).toBeCloseTo(2 / Math.sqrt(Math.PI), 12);
+  });
+
+  it('comes near 1 - 3 / (4 df - 1) of the uncorrected size', () => {
+    const a = [0.3, 0.1, 0.5, 0.2, 0.45, 0.9];
+    const zeros = a.map(() => 0);
+    const d = mean(a) / standardDeviation(a);
+    expect(hedgesG(a, zeros)).toBeCloseTo(d * (1 - 3 / 19), 2);
+    expect(hedgesG(zeros, a)).toBeCloseTo(-(hedgesG(a, zeros) ?? 0), 12);
+  });
+
+  it('is not told from two pairs, nor where all differences are equal', () => {
+    expect(hedgesG([1, 2], [0, 5])).toBeNull();
+    expect(hedgesG([1, 2, 3], [0, 1, 2])).toBeNull();
   });
 });
