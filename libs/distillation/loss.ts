@@ -7,31 +7,34 @@ export const SKIP_ROW = -1;
 /** A row with this label counts in the soft term only (a pad, the original's loss). */
 export const SOFT_ROW = -2;
 
-/** One chunk of rows for K students against one teacher. */
+/** One chunk of rows of one student against the teacher. */
 export interface LossChunk {
-  /** Logits without their bias, [K, n, V] */
-  student: tf.Tensor3D;
-  /** [K, V], or [1, V] for all */
+  /** Logits without their bias, [n, V]; a kernel may write over them: whoever calls it owns them alone and uses them no more. */
+  student: tf.Tensor2D;
+  /** [V] */
   studentBias: tf.Tensor;
-  /** Logits without their bias, [n, V] */
-  teacher: tf.Tensor2D;
-  /** [V] or [1, V] */
-  teacherBias: tf.Tensor;
+  /** Logits without their bias, [n, V]; null: nobody teaches, and there is no soft term. */
+  teacher: tf.Tensor2D | null;
+  /** [V] */
+  teacherBias: tf.Tensor | null;
   /** [n] ids, SKIP_ROW or SOFT_ROW */
   labels: Int32Array;
-  /** [K] */
-  temperature: tf.Tensor1D;
-  /** [K] weight of each row's T^2 KL */
-  softWeight: tf.Tensor1D;
-  /** [K] weight of each row's cross-entropy */
-  hardWeight: tf.Tensor1D;
+  temperature: number;
+  /** weight of each row's T^2 KL */
+  softWeight: number;
+  /** weight of each row's cross-entropy */
+  hardWeight: number;
 }
 
 /**
- * d loss / d student logits [K, n, V]; per student the sums of T^2 KL and of cross-entropy [K, 2], nats, unweighted; the gradient
- * summed over the rows [K, V], which is the bias's.
+ * d loss / d student logits [n, V]; the sums of T^2 KL and of cross-entropy [2], nats, unweighted; the gradient summed over the
+ * rows [V], which is the bias's.
  */
-export type LossKernel = (chunk: LossChunk) => { gradient: tf.Tensor3D; sums: tf.Tensor2D; biasGradient: tf.Tensor2D };
+export type LossKernel = (chunk: LossChunk) => {
+  gradient: tf.Tensor2D;
+  sums: tf.Tensor1D;
+  biasGradient: tf.Tensor1D;
+};
 
 /**
  * The loss of one chunk in plain tfjs operations, for every backend; the engine's own op computes the same.
@@ -39,42 +42,36 @@ export type LossKernel = (chunk: LossChunk) => { gradient: tf.Tensor3D; sums: tf
  */
 export const plainLossKernel: LossKernel = ({ labels, temperature, softWeight, hardWeight, ...logits }) =>
   tf.tidy(() => {
-    const student = tf.add(logits.student, tf.expandDims(logits.studentBias, 1)) as tf.Tensor3D;
-    const [groups, rows, size] = student.shape;
-    const teacher = tf.add(logits.teacher, tf.reshape(logits.teacherBias, [1, size]));
-    const column = (x: tf.Tensor) => tf.reshape(x, [groups, 1, 1]);
-    const T = column(temperature);
-    const softRows = tf.tensor(
-      Float32Array.from(labels, (label) => (label === SKIP_ROW ? 0 : 1)),
-      [1, rows, 1],
+    const student = tf.add(logits.student, logits.studentBias) as tf.Tensor2D;
+    const size = student.shape[1];
+    const column = (of: (label: number) => number) => tf.tensor2d(Float32Array.from(labels, of), [labels.length, 1]);
+    const hardRows = column((label) => (label >= 0 ? 1 : 0));
+    const ids = tf.tensor1d(
+      labels.map((label) => Math.max(label, 0)),
+      'int32',
     );
-    const hardRows = tf.tensor(
-      Float32Array.from(labels, (label) => (label >= 0 ? 1 : 0)),
-      [1, rows, 1],
-    );
-    const logP = tf.logSoftmax(tf.div(tf.expandDims(teacher, 0), T));
-    const logQ = tf.logSoftmax(tf.div(student, T));
-    const p = tf.exp(logP);
+    const oneHot = tf.oneHot(ids, size);
     const logSoft = tf.logSoftmax(student);
-    const kl = tf.mul(tf.sum(tf.mul(p, tf.sub(logP, logQ)), -1, true), softRows);
-    const oneHot = tf.oneHot(
-      tf.tensor1d(
-        labels.map((label) => Math.max(label, 0)),
-        'int32',
-      ),
-      size,
-    );
-    const crossEntropy = tf.mul(tf.neg(tf.sum(tf.mul(logSoft, oneHot), -1, true)), hardRows);
-    const soft = tf.mul(tf.mul(tf.mul(column(softWeight), T), softRows), tf.sub(tf.exp(logQ), p));
-    const hard = tf.mul(tf.mul(column(hardWeight), hardRows), tf.sub(tf.exp(logSoft), oneHot));
-    const sums = tf.concat(
-      [tf.mul(tf.sum(kl, [1, 2]), tf.square(temperature)), tf.sum(crossEntropy, [1, 2])].map((x) =>
-        tf.reshape(x, [groups, 1]),
-      ),
-      1,
-    );
-    const gradient = tf.add(soft, hard) as tf.Tensor3D;
-    return { gradient, sums: sums as tf.Tensor2D, biasGradient: tf.sum(gradient, 1) };
+    const crossEntropy = tf.mul(tf.neg(tf.sum(tf.mul(logSoft, oneHot), 1, true)), hardRows);
+    const hard = tf.mul(tf.mul(hardRows, hardWeight), tf.sub(tf.exp(logSoft), oneHot)) as tf.Tensor2D;
+    if (!logits.teacher || !logits.teacherBias)
+      return {
+        gradient: hard,
+        sums: tf.stack([tf.scalar(0), tf.sum(crossEntropy)]) as tf.Tensor1D,
+        biasGradient: tf.sum(hard, 0),
+      };
+    const softRows = column((label) => (label === SKIP_ROW ? 0 : 1));
+    const logP = tf.logSoftmax(tf.div(tf.add(logits.teacher, logits.teacherBias), temperature));
+    const logQ = tf.logSoftmax(tf.div(student, temperature));
+    const p = tf.exp(logP);
+    const kl = tf.mul(tf.sum(tf.mul(p, tf.sub(logP, logQ)), 1, true), softRows);
+    const soft = tf.mul(tf.mul(softRows, softWeight * temperature), tf.sub(tf.exp(logQ), p));
+    const gradient = tf.add(soft, hard) as tf.Tensor2D;
+    return {
+      gradient,
+      sums: tf.stack([tf.mul(tf.sum(kl), temperature ** 2), tf.sum(crossEntropy)]) as tf.Tensor1D,
+      biasGradient: tf.sum(gradient, 0),
+    };
   });
 
 /** What the teacher says: its hidden states and output layer. Logits are made chunk by chunk and thrown away. */
@@ -96,7 +93,7 @@ export interface LossOptions {
   distillWeight: readonly number[];
   /** What each sum is divided by: real tokens (masked) or all positions (the original). */
   denominator: number;
-  /** Rows at a time; bounds the memory at K * chunk * V floats a few times over. */
+  /** Rows at a time; bounds the memory: logits [rows, V] of the teacher and of one student. */
   chunkRows: number;
 }
 
@@ -117,18 +114,24 @@ export interface LossGradients {
 /** Which gradients are wanted: none (measuring), those of the hidden states (the output layer is frozen), or all. */
 export type WantedGradients = 'none' | 'hidden' | 'all';
 
+/** Elements of one [rows, V] tensor: 360 MB with the engine's kernel, which has two at a time; the plain one has eight. */
+const MOST_LOGITS = { fused: 90e6, plain: 20e6 };
+
 /**
- * Rows a chunk may hold, so that one [K, rows, V] tensor has at most 60 million elements (240 MB). Measured at K = 5, V = 22,234,
- * tokens a second with 6, 15, 30, 60, 120 million: 2,690, 3,510, 3,640, 3,970, 4,040; each chunk adds to a [K, d, V] gradient.
+ * Rows a chunk may hold. At V = 22,234 it is 4,032, which is a batch of 128 sentences whole: few large chunks beat many small
+ * ones, for each adds to a [d, V] gradient.
  */
-export function chunkRowsFor(students: number, vocabularySize: number): number {
-  return Math.max(32, Math.min(1024, Math.floor(60e6 / (students * vocabularySize) / 32) * 32));
+export function chunkRowsFor(vocabularySize: number, kernel: keyof typeof MOST_LOGITS): number {
+  return Math.max(32, Math.floor(MOST_LOGITS[kernel] / vocabularySize / 32) * 32);
 }
 
 /**
  * total_k = (1 - alpha_k) CE_k + alpha_k T_k^2 KL_k for K students with hidden [K, N, d], output kernel [K or 1, d, V] and bias
  * [K or 1, V] (1: an output layer that all share), as sums per student, and the gradients asked for. Without a teacher there
  * is no soft term (alpha must be 0).
+ *
+ * One student after another over a whole chunk: the teacher's logits are made once for all of them, each student's lie in memory
+ * alone, and the gradient of its output layer is one long product.
  */
 export function distillationLoss(
   student: { hidden: tf.Tensor3D; kernel: tf.Tensor3D; bias: tf.Tensor },
@@ -136,45 +139,99 @@ export function distillationLoss(
   options: LossOptions,
   wanted: WantedGradients,
 ): { sums: tf.Tensor2D; gradients?: LossGradients } {
-  const [groups, rows, dModel] = student.hidden.shape;
-  const alpha = options.distillWeight;
   return tf.tidy(() => {
-    const temperature = tf.tensor1d([...options.temperature]);
-    const softWeight = tf.tensor1d(alpha.map((a) => (teacher ? a / options.denominator : 0)));
-    const hardWeight = tf.tensor1d(alpha.map((a) => (1 - a) / options.denominator));
-    const hiddenParts: tf.Tensor3D[] = [];
-    // [sums] or [sums, dKernel, dBias]
-    let running: tf.Tensor[] = [tf.zeros([groups, 2])];
-    for (let from = 0; from < rows; from += options.chunkRows) {
-      const n = Math.min(options.chunkRows, rows - from);
+    const students = studentsApart(student, options, teacher !== null);
+    for (const [from, n] of evenChunks(student.hidden.shape[1], options.chunkRows)) {
       const labels = options.labels.subarray(from, from + n);
-      const parts = tf.tidy(() => {
-        const hidden = tf.slice(student.hidden, [0, from, 0], [groups, n, dModel]);
-        const logits = throughKernel(hidden, student.kernel);
-        const loss = options.kernel({
-          student: logits,
-          studentBias: student.bias,
-          ...(teacher ? facing(teacher, from, n) : facingItself(logits, student.bias)),
-          labels,
-          temperature,
-          softWeight,
-          hardWeight,
-        });
-        const added = [loss.sums as tf.Tensor];
-        if (wanted === 'all') added.push(tf.matMul(hidden, loss.gradient, true, false), loss.biasGradient);
-        const totals = added.map((x, i) => (running[i] ? tf.add(running[i] as tf.Tensor, x) : x));
-        return wanted === 'none' ? totals : [...totals, throughOutput(loss.gradient, student.kernel)];
-      });
-      tf.dispose(running);
-      if (wanted !== 'none') hiddenParts.push(parts.pop() as tf.Tensor3D);
-      running = parts;
+      const taught = teacher ? teacherLogits(teacher, from, n) : { teacher: null, teacherBias: null };
+      for (const one of students) addChunk(one, { from, n, labels, ...taught }, options.kernel, wanted);
+      tf.dispose(taught.teacher ?? []);
     }
-    const sums = running[0] as tf.Tensor2D;
+    const stacked = (part: keyof Totals) => tf.stack(students.map(({ totals }) => totals[part] as tf.Tensor));
+    const sums = stacked('sums') as tf.Tensor2D;
     if (wanted === 'none') return { sums };
-    const hidden = hiddenParts.length === 1 ? (hiddenParts[0] as tf.Tensor3D) : tf.concat(hiddenParts, 1);
-    const output = { kernel: running[1] as tf.Tensor3D, bias: running[2] as tf.Tensor2D };
-    return { sums, gradients: wanted === 'all' ? { hidden, output } : { hidden } };
+    const hidden = tf.stack(
+      students.map(({ hiddenParts }) =>
+        hiddenParts.length === 1 ? (hiddenParts[0] as tf.Tensor) : tf.concat(hiddenParts),
+      ),
+    ) as tf.Tensor3D;
+    if (wanted === 'hidden') return { sums, gradients: { hidden } };
+    const output = { kernel: stacked('kernel') as tf.Tensor3D, bias: stacked('bias') as tf.Tensor2D };
+    return { sums, gradients: { hidden, output } };
   });
+}
+
+/** What the chunks of one student add up to. */
+type Totals = { sums?: tf.Tensor; kernel?: tf.Tensor; bias?: tf.Tensor };
+
+interface StudentApart extends Pick<LossChunk, 'studentBias' | 'temperature' | 'softWeight' | 'hardWeight'> {
+  /** [N, d] */
+  hidden: tf.Tensor2D;
+  /** [d, V] */
+  kernel: tf.Tensor2D;
+  totals: Totals;
+  /** Gradients of the hidden states, chunk by chunk. */
+  hiddenParts: tf.Tensor2D[];
+}
+
+function studentsApart(
+  student: { hidden: tf.Tensor3D; kernel: tf.Tensor3D; bias: tf.Tensor },
+  { temperature, distillWeight, denominator }: LossOptions,
+  isTaught: boolean,
+): StudentApart[] {
+  const kernels = tf.unstack(student.kernel) as tf.Tensor2D[];
+  const biases = tf.unstack(tf.reshape(student.bias, [kernels.length, -1])) as tf.Tensor1D[];
+  return (tf.unstack(student.hidden) as tf.Tensor2D[]).map((hidden, k) => {
+    const alpha = distillWeight[k] as number;
+    return {
+      hidden,
+      kernel: kernels[k % kernels.length] as tf.Tensor2D,
+      studentBias: biases[k % biases.length] as tf.Tensor1D,
+      temperature: temperature[k] as number,
+      softWeight: isTaught ? alpha / denominator : 0,
+      hardWeight: (1 - alpha) / denominator,
+      totals: {},
+      hiddenParts: [],
+    };
+  });
+}
+
+type Rows = Pick<LossChunk, 'labels' | 'teacher' | 'teacherBias'> & { from: number; n: number };
+
+/** Losses and gradients of one student's rows, added to what it has. */
+function addChunk(
+  one: StudentApart,
+  { from, n, ...rows }: Rows,
+  lossKernel: LossKernel,
+  wanted: WantedGradients,
+): void {
+  const { hidden, kernel, totals, hiddenParts, ...settings } = one;
+  const found = tf.tidy(() => {
+    const part = tf.slice(hidden, [from, 0], [n, -1]) as tf.Tensor2D;
+    const loss = lossKernel({ student: tf.matMul(part, kernel) as tf.Tensor2D, ...rows, ...settings });
+    const added: Totals = { sums: loss.sums };
+    if (wanted === 'all') {
+      // An upright copy of the few hidden states makes the long product a tenth faster.
+      added.kernel = tf.matMul(tf.transpose(part), loss.gradient);
+      added.bias = loss.biasGradient;
+    }
+    const hiddenPart = wanted === 'none' ? [] : [tf.matMul(loss.gradient, kernel, false, true) as tf.Tensor2D];
+    return { totals: sumOf(totals, added), hiddenPart };
+  });
+  tf.dispose({ ...totals });
+  one.totals = found.totals;
+  hiddenParts.push(...found.hiddenPart);
+}
+
+function sumOf(before: Totals, added: Totals): Totals {
+  const parts = Object.entries(added) as [keyof Totals, tf.Tensor][];
+  return Object.fromEntries(parts.map(([part, x]) => [part, before[part] ? tf.add(before[part], x) : x]));
+}
+
+/** [from, count] of chunks of at most `most` rows, as even as multiples of 32 allow: products of uneven rows are a fifth slower. */
+function evenChunks(rows: number, most: number): [number, number][] {
+  const each = Math.min(most, Math.ceil(rows / Math.ceil(rows / most) / 32) * 32);
+  return Array.from({ length: Math.ceil(rows / each) }, (_, i) => [i * each, Math.min(each, rows - i * each)]);
 }
 
 /** hidden [K, n, d] times kernel [K or 1, d, V]. */
@@ -185,28 +242,14 @@ export function throughKernel(hidden: tf.Tensor3D, kernel: tf.Tensor3D): tf.Tens
   return tf.reshape(flat, [groups, n, kernel.shape[2]]);
 }
 
-/** d hidden [K, n, d] from d logits [K, n, V]. */
-function throughOutput(gradient: tf.Tensor3D, kernel: tf.Tensor3D): tf.Tensor3D {
-  const [groups, n, size] = gradient.shape;
-  if (kernel.shape[0] === groups) return tf.matMul(gradient, kernel, false, true);
-  const flat = tf.reshape(gradient, [1, groups * n, size]) as tf.Tensor3D;
-  return tf.reshape(tf.matMul(flat, kernel, false, true), [groups, n, kernel.shape[1]]);
-}
-
-type Facing = Pick<LossChunk, 'teacher' | 'teacherBias'>;
-
-function facing(teacher: TeacherOutput, from: number, n: number): Facing {
-  const hidden = tf.slice(teacher.hidden, [0, from, 0], [1, n, teacher.hidden.shape[2]]);
-  return { teacher: tf.squeeze(throughKernel(hidden, teacher.kernel), [0]), teacherBias: teacher.bias };
-}
-
-/** Without a teacher the soft weight is 0, and what stands in its place only has to be a number. */
-function facingItself(logits: tf.Tensor3D, bias: tf.Tensor): Facing {
-  const [, n, size] = logits.shape;
-  return {
-    teacher: tf.reshape(tf.slice(logits, [0, 0, 0], [1, n, size]), [n, size]),
-    teacherBias: tf.slice(bias, [0, 0], [1, size]),
-  };
+function teacherLogits(teacher: TeacherOutput, from: number, n: number) {
+  const [, , dModel] = teacher.hidden.shape;
+  const size = teacher.kernel.shape[2];
+  return tf.tidy(() => {
+    const hidden = tf.reshape(tf.slice(teacher.hidden, [0, from, 0], [1, n, -1]), [n, dModel]);
+    const kernel = tf.reshape(teacher.kernel, [dModel, size]);
+    return { teacher: tf.matMul(hidden, kernel) as tf.Tensor2D, teacherBias: tf.reshape(teacher.bias, [size]) };
+  });
 }
 
 /** The sums of all rows as losses per student. */

@@ -45,7 +45,7 @@ interface LayerCounts {
   decoder: { model: number; inner: number; scores: number };
   /** The backward pass has gradients of activations alive beside what it was left. */
   backward: number;
-  /** Tensors [K, chunk rows, V] alive at once. */
+  /** Tensors [chunk rows, V] alive at once, the teacher's among them. */
   loss: number;
 }
 
@@ -62,7 +62,7 @@ const PLAIN: LayerCounts = {
   encoder: { model: 31, inner: 3, scores: 4 },
   decoder: { model: 52, inner: 3, scores: 8 },
   backward: 1.5,
-  loss: 3,
+  loss: 8,
 };
 
 /** Peak memory of training this bundle. */
@@ -81,11 +81,13 @@ export function predictMemory(sizes: BundleSizes): PredictedMemory {
   const ofTeacher = teacher
     ? rows * (transmitterFloats(teacher, sizes.tokens, counts) + receiverFloats(teacher, sizes.tokens, counts))
     : 0;
-  const chunk = Math.min(rows, chunkRowsFor(students, student.vocabularySize)) * student.vocabularySize;
+  const chunk =
+    Math.min(rows, chunkRowsFor(student.vocabularySize, sizes.fusedLayers ? 'fused' : 'plain')) *
+    student.vocabularySize;
   const parameters = 4 * (4 * trained + taught);
   // The teacher's pass is over before the students' begins.
   const activations = 4 * Math.max(counts.backward * onTape, ofTeacher);
-  const loss = 4 * chunk * (counts.loss * students + 2);
+  const loss = 4 * chunk * counts.loss;
   const checkpoint = 4 * 3 * trained;
   return {
     parameters,

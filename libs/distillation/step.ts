@@ -19,6 +19,7 @@ import {
   type LossOptions,
   type LossValues,
   lossValues,
+  plainLossKernel,
   SKIP_ROW,
   SOFT_ROW,
   type TeacherOutput,
@@ -144,6 +145,7 @@ function addFeatures(values: LossValues, features: Float32Array, alpha: readonly
 function lossOptions(model: BundleModel, batch: Batch): LossOptions {
   const { targets } = shiftTargets(batch);
   const isOriginal = model.lossForm === 'original';
+  const kernel = model.lossKernel === plainLossKernel ? 'plain' : 'fused';
   const labels = targets.map((id) => (id === 0 ? (isOriginal ? SOFT_ROW : SKIP_ROW) : id));
   const real = targets.reduce((count, id) => count + (id === 0 ? 0 : 1), 0);
   return {
@@ -152,7 +154,7 @@ function lossOptions(model: BundleModel, batch: Batch): LossOptions {
     temperature: model.temperature,
     distillWeight: model.distillWeight,
     denominator: isOriginal ? targets.length : real,
-    chunkRows: model.chunkRows ?? chunkRowsFor(model.temperature.length, model.student.vocabularySize),
+    chunkRows: model.chunkRows ?? chunkRowsFor(model.student.vocabularySize, kernel),
   };
 }
 

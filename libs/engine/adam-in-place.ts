@@ -35,12 +35,44 @@ interface Arithmetic {
   assertFits(state: State<Float32Array>, shapes: ReadonlyMap<string, number[]>): void;
 }
 
+/** One update of all slots. */
+type Update = (step: number, gradients: ReadonlyMap<string, tf.Tensor>, slotOf: (name: string) => Slot) => void;
+
 /**
- * Adam on resource variables: TensorFlow's fused kernel updates parameter and moments in place (27 times faster than a chain of
- * element-wise ops on large tables). Same update as the plain twin.
+ * Adam on resource variables: one fused kernel updates parameter and moments in place (27 times faster than a chain of
+ * element-wise ops on large tables). Same update as the plain twin. `hasOwnKernel`: the addon's, which knows each student's rate,
+ * decay and clipping; else TensorFlow's.
  */
-export function adamInPlace(backend: TensorflowBackend, typeAttribute: (name: string) => OpAttribute) {
+export function adamInPlace(
+  backend: TensorflowBackend,
+  typeAttribute: (name: string) => OpAttribute,
+  hasOwnKernel: boolean,
+) {
   const variables = resourceVariables(backend, typeAttribute);
+
+  /** One call a parameter; see native/adam.cc. */
+  const ownUpdate =
+    (options: AdamOptions, arithmetic: Arithmetic): Update =>
+    (step, gradients, slotOf) => {
+      const [first] = gradients.values();
+      const students = first?.shape[0] ?? 0;
+      const each = (value: PerStudent) =>
+        typeof value === 'number' ? new Array<number>(students).fill(value) : [...value];
+      const corrected = each(options.learningRate).map((rate) => arithmetic.correctedStep(options, rate, step));
+      const epsilon = corrected[0]?.epsilon ?? options.epsilon;
+      tf.tidy(() => {
+        const factors =
+          options.clipNorm === undefined ? tf.ones([students]) : arithmetic.clipFactors(gradients, options.clipNorm);
+        const rates = tf.tensor1d(corrected.map(({ rate }) => rate));
+        const settings = tf.stack([rates, tf.tensor1d(each(options.weightDecay)), factors], 1);
+        const scalars = tf.tensor1d([options.beta1, options.beta2, epsilon]);
+        for (const [name, gradient] of gradients) {
+          const { w, m, v } = slotOf(name);
+          backend.executeMultipleOutputs('SemdistillAdam', [], [w, m, v, gradient, settings, scalars], 0);
+        }
+      });
+    };
+
   const applyAttributes: OpAttribute[] = [
     typeAttribute('T'),
     { name: 'use_locking', type: backend.binding.TF_ATTR_BOOL as number, value: false },
@@ -55,6 +87,45 @@ export function adamInPlace(backend: TensorflowBackend, typeAttribute: (name: st
     );
   };
 
+  /**
+   * TensorFlow's kernel takes one rate for the whole tensor. For students of different rates it is run at rate 1 (bias correction
+   * included) on a variable of zeros, which then holds minus the direction, and each student takes its own rate times that. The
+   * layout stays [K, …]; one variable a student would have to be put together anew for each forward pass.
+   */
+  const applyEach = (slot: Slot, scalars: readonly tf.Tensor[], gradient: tf.Tensor, rates: tf.Tensor) => {
+    const zeros = tf.zerosLike(gradient);
+    const direction = variables.create(zeros);
+    zeros.dispose();
+    apply({ ...slot, w: direction }, scalars, gradient);
+    const change = tf.tidy(() => tf.mul(variables.read(direction), rates));
+    variables.destroy(direction);
+    variables.add(slot.w, change);
+    change.dispose();
+  };
+
+  const libraryUpdate = (options: AdamOptions, arithmetic: Arithmetic): Update => {
+    const rate = arithmetic.commonValue(options.learningRate);
+    const decay = arithmetic.commonValue(options.weightDecay);
+    const ratesOf = (rank: number) => arithmetic.perStudentColumn(options.learningRate as readonly number[], rank);
+    return (step, gradients, slotOf) => {
+      const corrected = arithmetic.correctedStep(options, rate ?? 1, step);
+      const factors = options.clipNorm === undefined ? null : arithmetic.clipFactors(gradients, options.clipNorm);
+      const numbers = [0, 0, corrected.rate, options.beta1, options.beta2, corrected.epsilon];
+      const scalars = numbers.map((x) => tf.scalar(x));
+      for (const [name, gradient] of gradients) {
+        const slot = slotOf(name);
+        const isPlain = decay === 0 && !factors;
+        const value = isPlain ? null : variables.read(slot.w);
+        const g = value ? arithmetic.effectiveGradient(gradient, value, factors, options.weightDecay) : gradient;
+        value?.dispose();
+        if (rate === undefined) tf.tidy(() => applyEach(slot, scalars, g, ratesOf(g.rank)));
+        else apply(slot, scalars, g);
+        if (g !== gradient) g.dispose();
+      }
+      tf.dispose([...scalars, factors ?? []]);
+    };
+  };
+
   return (start: ReadonlyMap<string, tf.Tensor>, options: AdamOptions, arithmetic: Arithmetic) => {
     const slots = new Map<string, Slot & { shape: number[] }>();
     for (const [name, tensor] of start) {
@@ -63,31 +134,13 @@ export function adamInPlace(backend: TensorflowBackend, typeAttribute: (name: st
       slots.set(name, { w: create(tensor), m: create(zeros), v: create(zeros), shape: tensor.shape });
       zeros.dispose();
     }
-    const rate = arithmetic.commonValue(options.learningRate);
-    const decay = arithmetic.commonValue(options.weightDecay);
-    let steps = 0;
-
-    /**
-     * Students of different rates: TensorFlow's kernel takes one rate for the whole tensor. It is run at rate 1 (bias
-     * correction included) on a variable of zeros, which then holds minus the direction, and each student takes its own
-     * rate times that. The layout stays [K, …]; one variable a student would have to be put together anew for each forward
-     * pass. Costs three more passes over the parameter, and only where the rates differ.
-     */
-    const applyEach = (slot: Slot, scalars: readonly tf.Tensor[], gradient: tf.Tensor) => {
-      const zeros = tf.zerosLike(gradient);
-      const direction = variables.create(zeros);
-      zeros.dispose();
-      apply({ ...slot, w: direction }, scalars, gradient);
-      const change = tf.tidy(() =>
-        tf.mul(
-          variables.read(direction),
-          arithmetic.perStudentColumn(options.learningRate as readonly number[], gradient.rank),
-        ),
-      );
-      variables.destroy(direction);
-      variables.add(slot.w, change);
-      change.dispose();
+    const update = (hasOwnKernel ? ownUpdate : libraryUpdate)(options, arithmetic);
+    const slotOf = (name: string): Slot => {
+      const slot = slots.get(name);
+      if (!slot) throw new Error(`no trained parameter ${name}`);
+      return slot;
     };
+    let steps = 0;
 
     return {
       withValues<T>(use: (values: ReadonlyMap<string, tf.Tensor>) => T): T {
@@ -101,23 +154,7 @@ export function adamInPlace(backend: TensorflowBackend, typeAttribute: (name: st
       },
       step(gradients: ReadonlyMap<string, tf.Tensor>): void {
         steps += 1;
-        const corrected = arithmetic.correctedStep(options, rate ?? 1, steps);
-        const factors = options.clipNorm === undefined ? null : arithmetic.clipFactors(gradients, options.clipNorm);
-        const scalars = [0, 0, corrected.rate, options.beta1, options.beta2, corrected.epsilon].map((x) =>
-          tf.scalar(x),
-        );
-        for (const [name, gradient] of gradients) {
-          const slot = slots.get(name);
-          if (!slot) throw new Error(`no trained parameter ${name}`);
-          const isPlain = decay === 0 && !factors;
-          const value = isPlain ? null : variables.read(slot.w);
-          const g = value ? arithmetic.effectiveGradient(gradient, value, factors, options.weightDecay) : gradient;
-          value?.dispose();
-          if (rate === undefined) applyEach(slot, scalars, g);
-          else apply(slot, scalars, g);
-          if (g !== gradient) g.dispose();
-        }
-        tf.dispose([...scalars, factors ?? []]);
+        update(steps, gradients, slotOf);
       },
       /**
        * Reading a variable gives its buffer without a copy; the next update finds it shared, leaves it alone and goes on in a

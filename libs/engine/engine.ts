@@ -3,7 +3,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { arch, cpus } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import util from 'node:util';
 import * as tf from '@tensorflow/tfjs-core';
 import { openTensorflow } from './tensorflow.js';
@@ -31,6 +31,8 @@ export interface Engine {
   notice?: string;
   lossKernel?: ReturnType<typeof openTensorflow>['lossKernel'];
   adam?: ReturnType<typeof openTensorflow>['adam'];
+  /** With TensorFlow's own kernel, which a GPU takes; there wherever `adam` is, so that it can be tested here. */
+  libraryAdam?: ReturnType<typeof openTensorflow>['adam'];
 }
 
 /** No backend that satisfies the options; the message says what to do. */
@@ -96,11 +98,12 @@ function startTensorflow(placed: PlacedEngine, options: EngineOptions): Engine {
   const engine: Engine = {
     numerics: {
       backend: 'tensorflow',
-      library: `TensorFlow ${version}${opened.lossKernel ? ' with own operations' : ''}`,
+      library: `TensorFlow ${version}${opened.lossKernel ? ` with own operations ${buildOf(placed.opsAddon)}` : ''}`,
       threads: options.threads ?? cpus().length,
       device: opened.isGpu ? 'gpu' : cpuName(),
     },
     adam: opened.adam,
+    libraryAdam: opened.libraryAdam,
   };
   if (opened.lossKernel) engine.lossKernel = opened.lossKernel;
   return engine;
@@ -117,6 +120,11 @@ async function startWasm(): Promise<Engine> {
   return {
     numerics: { backend: 'wasm', library: `tfjs-backend-wasm ${wasm.version_wasm}`, threads: 1, device: cpuName() },
   };
+}
+
+/** Which build of our operations: set-up puts each in a folder named by the hash of its sources, flags and TensorFlow. */
+function buildOf(addon: string | null): string {
+  return basename(dirname(addon ?? '')).slice(0, 8);
 }
 
 function cpuName(): string {

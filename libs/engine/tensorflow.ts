@@ -7,14 +7,20 @@ import { registerFusedLayers } from './fused-layers.js';
 import { tensorflowBackend, typeAttributeOf } from './raw-operations.js';
 
 interface LossChunk {
-  student: tf.Tensor3D;
+  student: tf.Tensor2D;
   studentBias: tf.Tensor;
-  teacher: tf.Tensor2D;
-  teacherBias: tf.Tensor;
+  teacher: tf.Tensor2D | null;
+  teacherBias: tf.Tensor | null;
   labels: Int32Array;
-  temperature: tf.Tensor1D;
-  softWeight: tf.Tensor1D;
-  hardWeight: tf.Tensor1D;
+  temperature: number;
+  softWeight: number;
+  hardWeight: number;
+}
+
+interface ChunkLoss {
+  gradient: tf.Tensor2D;
+  sums: tf.Tensor1D;
+  biasGradient: tf.Tensor1D;
 }
 
 const require = createRequire(import.meta.url);
@@ -28,18 +34,17 @@ export function openTensorflow(opsAddon: string | null) {
   const isGpu = backend.isUsingGpuDevice === true;
   if (opsAddon && !isGpu) require(opsAddon);
 
-  /** The distillation loss of a chunk in one pass; see native/distillation-loss.cc for formula and shapes. */
-  const lossKernel = (chunk: LossChunk): { gradient: tf.Tensor3D; sums: tf.Tensor2D; biasGradient: tf.Tensor2D } => {
+  /** The distillation loss of a chunk in one pass; see native/distillation-loss.cc for formula and shapes. Takes `student` over. */
+  const lossKernel = (chunk: LossChunk): ChunkLoss => {
+    const { student, studentBias } = chunk;
+    const teacher = chunk.teacher ?? tf.zeros([0, student.shape[1]]);
     const labels = tf.tensor1d(chunk.labels, 'int32');
-    const logits = [chunk.student, chunk.studentBias, chunk.teacher, chunk.teacherBias];
-    const inputs = [...logits, labels, chunk.temperature, chunk.softWeight, chunk.hardWeight];
-    const [gradient, sums, biasGradient] = backend.executeMultipleOutputs('SemdistillLoss', [], inputs, 3);
-    labels.dispose();
-    return {
-      gradient: gradient as tf.Tensor3D,
-      sums: sums as tf.Tensor2D,
-      biasGradient: biasGradient as tf.Tensor2D,
-    };
+    const weights = tf.tensor1d([chunk.temperature, chunk.softWeight, chunk.hardWeight]);
+    const inputs = [student, studentBias, teacher, chunk.teacherBias ?? studentBias, labels, weights];
+    const outputs = backend.executeMultipleOutputs('SemdistillLoss', [], inputs, 3);
+    tf.dispose([student, labels, weights, chunk.teacher ? [] : teacher]);
+    const [gradient, sums, biasGradient] = outputs as [tf.Tensor2D, tf.Tensor1D, tf.Tensor1D];
+    return { gradient, sums, biasGradient };
   };
 
   if (opsAddon && !isGpu) registerFusedLayers(backend);
@@ -47,6 +52,7 @@ export function openTensorflow(opsAddon: string | null) {
   return {
     isGpu,
     lossKernel: opsAddon && !isGpu ? lossKernel : undefined,
-    adam: adamInPlace(backend, typeAttribute),
+    adam: adamInPlace(backend, typeAttribute, opsAddon !== null && !isGpu),
+    libraryAdam: adamInPlace(backend, typeAttribute, false),
   };
 }

@@ -56,9 +56,22 @@ export function product(x: tf.Tensor3D, kernel: tf.Tensor3D, kernelLearns: boole
       value: tf.matMul(x, kernel),
       gradients: (slope, [w, input]) => {
         const dx = tf.matMul(slope, w as tf.Tensor, false, true);
-        return input ? [dx, tf.matMul(input, slope, true, false)] : [dx];
+        return input ? [dx, kernelGradient(input as tf.Tensor3D, slope as tf.Tensor3D)] : [dx];
       },
     };
+  }) as tf.Tensor3D;
+}
+
+/**
+ * x' slope for each group, [G, in, out]. TensorFlow splits the sum over the rows among threads when a small product stands alone, and
+ * does not when it is one of several: groups one by one, so that a student in a bundle gets the bits it would get alone.
+ */
+function kernelGradient(x: tf.Tensor3D, slope: tf.Tensor3D): tf.Tensor3D {
+  const [groups, , width] = x.shape;
+  if (groups === 1 || width * slope.shape[2] > 128 * 64) return tf.matMul(x, slope, true, false);
+  return tf.tidy(() => {
+    const slopes = tf.split(slope, groups);
+    return tf.concat(tf.split(x, groups).map((one, k) => tf.matMul(one, slopes[k] as tf.Tensor, true, false)));
   }) as tf.Tensor3D;
 }
 

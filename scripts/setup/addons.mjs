@@ -28,7 +28,7 @@ export async function provideAddons(context, { folder, libraryPath }) {
     ...common,
     name: 'semdistill_ops.node',
     title: 'our fused operations',
-    flags: ['-O3', '-std=c++17', '-fopenmp', '-fno-math-errno'],
+    flags: ['-O3', '-std=c++17', '-fopenmp', '-fno-math-errno', '-fno-trapping-math'],
     sources: sourcesIn(join(root, 'libs', 'engine', 'native')),
   };
   const [compiled, own] = await Promise.all([provideAddon(context, binding), provideAddon(context, ops)]);

@@ -201,14 +201,14 @@ export function describeGoldenModel(backend: Backend): void {
           const real = rows.filter((id) => id !== 0).length;
           const N = form === 'masked' ? real : rows.length;
           const { gradient, sums } = lossKernel({
-            student: tf.expandDims(tf.tensor2d(student), 0) as tf.Tensor3D,
-            studentBias: tf.zeros([1, student[0]?.length as number]),
+            student: tf.tensor2d(student),
+            studentBias: tf.zeros([student[0]?.length as number]),
             teacher: tf.tensor2d(teacher),
             teacherBias: tf.zeros([student[0]?.length as number]),
             labels: Int32Array.from(rows, (id) => (id === 0 ? (form === 'masked' ? -1 : -2) : id)),
-            temperature: tf.tensor1d([T]),
-            softWeight: tf.tensor1d([alpha / N]),
-            hardWeight: tf.tensor1d([(1 - alpha) / N]),
+            temperature: T,
+            softWeight: alpha / N,
+            hardWeight: (1 - alpha) / N,
           });
           const [kd, ce] = [...sums.dataSync()].map((x) => x / N) as [number, number];
           expectClose(ce, wanted[form].ce, 1e-5, 1e-7);

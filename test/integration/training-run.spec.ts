@@ -159,24 +159,23 @@ describe('a snapshot', () => {
 });
 
 describe('a student in a bundle', () => {
-  it('has the loss curve it would have alone, within 1e-4 over 200 steps, whatever its rate and decay', async () => {
-    const rates = [3e-4, 1e-4, 2e-4];
-    const decays = [0, 0.01, 0];
+  it('has the losses it would have alone over 200 steps, and ends with the same bytes, whatever its rate and decay', async () => {
+    const rates = [1e-3, 1e-4, 2e-3];
+    const decays = [0, 0.01, 0.1];
     const settings = { epochs: 50 };
     const curveOf = async (setup: TrainingSetup) => {
       const curve: StepReport['trainLoss'][] = [];
       const students = await trainStudents(setup, { onStep: ({ trainLoss }) => curve.push(trainLoss) });
       return { curve, students };
     };
-    const together = await curveOf(setupOf({ settings, adam: { learningRate: rates, weightDecay: decays } }));
+    const clipNorm = 0.3;
+    const together = await curveOf(setupOf({ settings, adam: { learningRate: rates, weightDecay: decays, clipNorm } }));
     expect(together.curve).toHaveLength(200);
     for (const k of [0, 1, 2]) {
-      const adam = { learningRate: rates[k] as number, weightDecay: decays[k] as number };
+      const adam = { learningRate: rates[k] as number, weightDecay: decays[k] as number, clipNorm };
       const alone = await curveOf(setupOf({ settings, adam, temperature: [[1, 4, 8][k] as number] }));
-      alone.curve.forEach(([loss], step) => {
-        const ours = together.curve[step]?.[k] as number;
-        expect(Math.abs(ours - (loss as number)) / (loss as number), `step ${step + 1}`).toBeLessThan(1e-4);
-      });
+      expect(together.curve.map((losses) => losses[k])).toEqual(alone.curve.map(([loss]) => loss));
+      expectEqualBytes(together.students[k] as TrainedStudent, alone.students[0] as TrainedStudent);
     }
   });
 
@@ -216,13 +215,13 @@ describe('when memory runs out', () => {
     const told: [number, number][] = [];
     const steps: number[] = [];
     const before = tf.memory().numTensors;
-    const setup = setupOf({ settings, lossKernel: failing((call) => call === 6 || call === 7) });
+    const setup = setupOf({ settings, lossKernel: failing((call) => call === 16 || call === 17) });
     const made = tf.memory().numTensors - before;
     const split = await trainStudents(setup, {
       onMicroBatches: (step, parts) => told.push([step, parts]),
       onStep: ({ step }) => steps.push(step),
     });
-    // The epoch's end (validation, call 5) lies between steps 4 and 5; step 5 fails whole, and then in halves.
+    // A call a student. The epoch's end (validation, calls 13 to 15) lies between steps 4 and 5; step 5 fails whole, and then in halves.
     expect(told).toEqual([[5, 4]]);
     expect(steps).toEqual(Array.from({ length: 20 }, (_, i) => i + 1));
     whole.forEach((student, k) => {

@@ -27,61 +27,105 @@ struct Inputs {
   const int32_t* lengths;
 };
 
-// Work space of one thread: keys and values of a head with their biases, once by row and once by column.
+constexpr int kQueries = 4;  // query positions at a time: as many independent sums, and each key and value read once for all
+constexpr int kLanes = 16;
+
+using Lanes = float __attribute__((vector_size(4 * kLanes)));
+
+// Work space of one thread: keys and values of a head with their biases, by row [tokens, w] or by column [w, padded]; for each query
+// its weights over the memory, the slopes of its scores, and its row of q and of the context's gradient.
 struct Space {
-  std::vector<float> keyColumns, keys, valueColumns, values, scores, slopes, keyGradient, valueGradient, query;
+  std::vector<float> keys, keyColumns, values, valueColumns, scores, slopes, keyGradient, valueGradient, query, contextGradient;
   explicit Space(const Layout& l)
-      : keyColumns(l.width * l.padded()), keys(l.width * l.padded()), valueColumns(l.width * l.padded()),
-        values(l.width * l.padded()), scores(l.padded()), slopes(l.padded()), keyGradient(l.width * l.padded()),
-        valueGradient(l.width * l.padded()), query(l.width) {}
+      : keys(l.width * l.padded()), keyColumns(l.width * l.padded()), values(l.width * l.padded()), valueColumns(l.width * l.padded()),
+        scores(kQueries * l.padded()), slopes(kQueries * l.padded()), keyGradient(l.width * l.padded()),
+        valueGradient(l.width * l.padded()), query(kQueries * l.width), contextGradient(kQueries * l.width) {}
 };
 
-// Rows [m, w] (and columns [w, padded]) of one head, biases added; padding is zero.
+using Quad = float __attribute__((vector_size(16)));
+using QuadIndex = int32_t __attribute__((vector_size(16)));
+
+// out = x + bias, one row of a head.
 template <int W>
-INLINE void load(const float* from, int64_t stride, const float* bias, int64_t tokens, int64_t padded, int64_t width, float* rows,
-                 float* columns) {
-  const int64_t w = W > 0 ? W : width;
-  for (int64_t j = 0; j < tokens; ++j)
-    for (int64_t c = 0; c < w; ++c) {
-      const float x = from[j * stride + c] + bias[c];
-      rows[j * w + c] = x;
-      columns[c * padded + j] = x;
-    }
-  for (int64_t c = 0; c < w; ++c)
-    for (int64_t j = tokens; j < padded; ++j) columns[c * padded + j] = 0;
+INLINE void addBias(const float* x, const float* bias, int64_t width, float* out) {
+  for (int64_t c = 0; c < W; c += 4) {
+    Quad row, offset;
+    std::memcpy(&row, x + c, sizeof(row));
+    std::memcpy(&offset, bias + c, sizeof(offset));
+    row += offset;
+    std::memcpy(out + c, &row, sizeof(row));
+  }
+  for (int64_t c = W; c < width; ++c) out[c] = x[c] + bias[c];
 }
 
-// out[j] = sum over c of x[c] columns[c][j]
+// Rows of one head, its bias added.
 template <int W>
-INLINE void byColumns(const float* x, const float* columns, int64_t padded, int64_t width, float* out) {
+INLINE void loadRows(const float* from, int64_t stride, const float* bias, int64_t tokens, int64_t width, float* rows) {
+  for (int64_t j = 0; j < tokens; ++j) addBias<W>(from + j * stride, bias, width, rows + j * width);
+}
+
+
+// The same by column; padding is zero. Four rows and columns at a time are turned over in registers.
+template <int W>
+INLINE void loadColumns(const float* from, int64_t stride, const float* bias, int64_t tokens, int64_t padded, int64_t width, float* columns) {
+  const int64_t w = W > 0 ? W : width, quads = W;
+  for (int64_t j = 0; j < padded; j += 4)
+    for (int64_t c = 0; c < quads; c += 4) {
+      Quad rows[4] = {}, offset;
+      std::memcpy(&offset, bias + c, sizeof(offset));
+      for (int64_t i = 0; i < 4 && j + i < tokens; ++i) {
+        std::memcpy(&rows[i], from + (j + i) * stride + c, sizeof(Quad));
+        rows[i] += offset;
+      }
+      const QuadIndex low = {0, 4, 1, 5}, high = {2, 6, 3, 7}, first = {0, 1, 4, 5}, second = {2, 3, 6, 7};
+      const Quad a = __builtin_shuffle(rows[0], rows[1], low), b = __builtin_shuffle(rows[2], rows[3], low),
+                 d = __builtin_shuffle(rows[0], rows[1], high), e = __builtin_shuffle(rows[2], rows[3], high);
+      const Quad turned[4] = {__builtin_shuffle(a, b, first), __builtin_shuffle(a, b, second), __builtin_shuffle(d, e, first),
+                              __builtin_shuffle(d, e, second)};
+      for (int64_t i = 0; i < 4; ++i) std::memcpy(columns + (c + i) * padded + j, &turned[i], sizeof(Quad));
+    }
+  for (int64_t c = quads; c < w; ++c)
+    for (int64_t j = 0; j < padded; ++j) columns[c * padded + j] = j < tokens ? from[j * stride + c] + bias[c] : 0.0f;
+}
+
+// out[r][j] = sum over c of x[r][c] columns[c][j] for j < limit, a multiple of the lanes.
+template <int W>
+INLINE void byColumns(const float* x, const float* columns, int64_t padded, int64_t limit, int64_t width, float* out) {
   const int64_t w = W > 0 ? W : width;
-  for (int64_t from = 0; from < padded; from += 16) {
-    float sum[16] = {};
-    for (int64_t c = 0; c < w; ++c)
-#pragma omp simd
-      for (int j = 0; j < 16; ++j) sum[j] += x[c] * columns[c * padded + from + j];
-#pragma omp simd
-    for (int j = 0; j < 16; ++j) out[from + j] = sum[j];
+  for (int64_t from = 0; from < limit; from += kLanes) {
+    Lanes sums[kQueries] = {};
+    for (int64_t c = 0; c < w; ++c) {
+      Lanes column;
+      std::memcpy(&column, columns + c * padded + from, sizeof(column));
+      for (int r = 0; r < kQueries; ++r) sums[r] += x[r * w + c] * column;
+    }
+    for (int r = 0; r < kQueries; ++r) std::memcpy(out + r * padded + from, &sums[r], sizeof(Lanes));
   }
 }
 
-// Softmax of scores[0 .. seen) times scale; zero behind.
-INLINE void softmax(float* scores, int64_t seen, int64_t padded, float scale) {
+INLINE float sumOfLanes(const float* lanes) {
+  float half[8], quarter[4];
+  for (int j = 0; j < 8; ++j) half[j] = lanes[j] + lanes[j + 8];
+  for (int j = 0; j < 4; ++j) quarter[j] = half[j] + half[j + 4];
+  return (quarter[0] + quarter[2]) + (quarter[1] + quarter[3]);
+}
+
+// Softmax of scores[0 .. seen) times scale; zero behind, up to limit.
+INLINE void softmax(float* scores, int64_t seen, int64_t limit, float scale) {
   float top = scores[0];
+#pragma omp simd reduction(max : top)
   for (int64_t j = 1; j < seen; ++j) top = scores[j] > top ? scores[j] : top;
-  float lanes[16] = {};
-  for (int64_t from = 0; from < padded; from += 16)
+  float lanes[kLanes] = {};
+  for (int64_t from = 0; from < limit; from += kLanes)
 #pragma omp simd
-    for (int j = 0; j < 16; ++j) {
+    for (int j = 0; j < kLanes; ++j) {
       const float e = from + j < seen ? exponential((scores[from + j] - top) * scale) : 0.0f;
       scores[from + j] = e;
       lanes[j] += e;
     }
-  float sum = 0;
-  for (int j = 0; j < 16; ++j) sum += lanes[j];
-  const float inverse = 1.0f / sum;
+  const float inverse = 1.0f / sumOfLanes(lanes);
 #pragma omp simd
-  for (int64_t j = 0; j < padded; ++j) scores[j] *= inverse;
+  for (int64_t j = 0; j < limit; ++j) scores[j] *= inverse;
 }
 
 INLINE int64_t visible(const Layout& l, const Inputs& in, int64_t sentence, int64_t position) {
@@ -90,51 +134,73 @@ INLINE int64_t visible(const Layout& l, const Inputs& in, int64_t sentence, int6
   return std::max<int64_t>(1, std::min(seen, l.memoryTokens));
 }
 
-// Keys and values of one head of one sentence, biases added.
-template <int W>
-INLINE void loadHead(const Layout& l, const Inputs& in, int64_t group, int64_t sentence, int64_t column, Space& space) {
-  const int64_t w = W > 0 ? W : l.width;
-  const float* memory = in.memory + (group * l.batch + sentence) * l.memoryTokens * l.memoryWidth + column;
-  const float* bias = in.memoryBias + group * l.memoryWidth + column;
-  load<W>(memory + l.key, l.memoryWidth, bias + l.key, l.memoryTokens, l.padded(), w, space.keys.data(), space.keyColumns.data());
-  load<W>(memory + l.value, l.memoryWidth, bias + l.value, l.memoryTokens, l.padded(), w, space.values.data(), space.valueColumns.data());
+// One head of one sentence: where its keys and values, its queries and their biases lie.
+struct Head {
+  const float *key, *value, *keyBias, *valueBias, *query, *queryBias;
+  int64_t firstRow, column;
+};
+
+INLINE Head headOf(const Layout& l, const Inputs& in, int64_t group, int64_t sentence, int64_t column) {
+  const int64_t at = group * l.batch + sentence, row = at * l.tokens;
+  const float* memory = in.memory + at * l.memoryTokens * l.memoryWidth + column;
+  const float* memoryBias = in.memoryBias + group * l.memoryWidth + column;
+  return Head{memory + l.key, memory + l.value, memoryBias + l.key, memoryBias + l.value, in.query + row * l.queryWidth + l.query + column,
+              in.queryBias + group * l.queryWidth + l.query + column, row, column};
 }
 
-// Leaves the query of one position, its bias added, and its weights over the memory in `space`; returns how many positions it sees.
+// A few queries from `position` on: leaves their q, biases added, and their weights over the memory in `space`, zero for those behind
+// the last. Returns up to which position the weights are made: a multiple of the lanes.
 template <int W>
-INLINE int64_t attendFrom(const Layout& l, const Inputs& in, int64_t group, int64_t sentence, int64_t position, int64_t column, float scale,
+INLINE int64_t attendFrom(const Layout& l, const Inputs& in, const Head& head, int64_t sentence, int64_t position, int64_t queries, float scale,
                           Space& space) {
-  const int64_t w = W > 0 ? W : l.width, row = (group * l.batch + sentence) * l.tokens + position;
-  const float* from = in.query + row * l.queryWidth + l.query + column;
-  const float* bias = in.queryBias + group * l.queryWidth + l.query + column;
-  for (int64_t c = 0; c < w; ++c) space.query[c] = from[c] + bias[c];
-  const int64_t seen = visible(l, in, sentence, position);
-  byColumns<W>(space.query.data(), space.keyColumns.data(), l.padded(), w, space.scores.data());
-  softmax(space.scores.data(), seen, l.padded(), scale);
-  return seen;
+  const int64_t w = W > 0 ? W : l.width;
+  float *query = space.query.data(), *scores = space.scores.data();
+  loadRows<W>(head.query + position * l.queryWidth, l.queryWidth, head.queryBias, queries, w, query);
+  std::fill(query + queries * w, query + kQueries * w, 0.0f);
+  const int64_t limit = (visible(l, in, sentence, position + queries - 1) + kLanes - 1) / kLanes * kLanes;
+  byColumns<W>(query, space.keyColumns.data(), l.padded(), limit, w, scores);
+  for (int64_t r = 0; r < kQueries; ++r) {
+    if (r < queries)
+      softmax(scores + r * l.padded(), visible(l, in, sentence, position + r), limit, scale);
+    else
+      std::fill(scores + r * l.padded(), scores + r * l.padded() + limit, 0.0f);
+  }
+  return limit;
+}
+
+// out[r] = sum over j of weights[r][j] rows[j], for the queries there are; out's rows lie `stride` apart.
+template <int W>
+INLINE void byRows(const float* weights, const float* rows, int64_t padded, int64_t seen, int64_t width, int64_t queries, float* out,
+                   int64_t stride) {
+  if (W > 0) {
+    float sums[kQueries][W > 0 ? W : 1] = {};
+    for (int64_t j = 0; j < seen; ++j)
+      for (int r = 0; r < kQueries; ++r)
+#pragma omp simd
+        for (int c = 0; c < W; ++c) sums[r][c] += weights[r * padded + j] * rows[j * W + c];
+    for (int64_t r = 0; r < queries; ++r)
+      for (int c = 0; c < W; ++c) out[r * stride + c] = sums[r][c];
+  } else {
+    for (int64_t r = 0; r < queries; ++r) {
+      for (int64_t c = 0; c < width; ++c) out[r * stride + c] = 0;
+      for (int64_t j = 0; j < seen; ++j)
+        for (int64_t c = 0; c < width; ++c) out[r * stride + c] += weights[r * padded + j] * rows[j * width + c];
+    }
+  }
 }
 
 template <int W>
-INLINE void forwardHead(const Layout& l, const Inputs& in, int64_t group, int64_t sentence, int64_t head, Space& space, float* context) {
-  const int64_t w = W > 0 ? W : l.width, column = head * w;
+INLINE void forwardHead(const Layout& l, const Inputs& in, int64_t group, int64_t sentence, int64_t number, Space& space, float* context) {
+  const int64_t w = W > 0 ? W : l.width, padded = l.padded(), inner = l.heads * w;
   const float scale = 1.0f / std::sqrt(static_cast<float>(w));
-  loadHead<W>(l, in, group, sentence, column, space);
-  const float *scores = space.scores.data(), *values = space.values.data();
-  for (int64_t i = 0; i < l.tokens; ++i) {
-    const int64_t row = (group * l.batch + sentence) * l.tokens + i;
-    const int64_t seen = attendFrom<W>(l, in, group, sentence, i, column, scale, space);
-    float* out = context + row * l.heads * w + column;
-    if (W > 0) {
-      float sum[W > 0 ? W : 1] = {};
-      for (int64_t j = 0; j < seen; ++j)
-#pragma omp simd
-        for (int c = 0; c < W; ++c) sum[c] += scores[j] * values[j * W + c];
-      for (int c = 0; c < W; ++c) out[c] = sum[c];
-    } else {
-      for (int64_t c = 0; c < w; ++c) out[c] = 0;
-      for (int64_t j = 0; j < seen; ++j)
-        for (int64_t c = 0; c < w; ++c) out[c] += scores[j] * values[j * w + c];
-    }
+  const Head head = headOf(l, in, group, sentence, number * w);
+  loadColumns<W>(head.key, l.memoryWidth, head.keyBias, l.memoryTokens, padded, w, space.keyColumns.data());
+  loadRows<W>(head.value, l.memoryWidth, head.valueBias, l.memoryTokens, w, space.values.data());
+  for (int64_t i = 0; i < l.tokens; i += kQueries) {
+    const int64_t queries = std::min<int64_t>(kQueries, l.tokens - i);
+    attendFrom<W>(l, in, head, sentence, i, queries, scale, space);
+    const int64_t seen = visible(l, in, sentence, i + queries - 1);
+    byRows<W>(space.scores.data(), space.values.data(), padded, seen, w, queries, context + (head.firstRow + i) * inner + head.column, inner);
   }
 }
 
@@ -159,7 +225,7 @@ INLINE void oneQueryHead(const Layout& l, const Inputs& in, int64_t group, int64
     for (int64_t c = 0; c < w; ++c) sum += query[c] * key[c];
     scores[j] = sum + shift;
   }
-  softmax(scores, seen, l.padded(), scale);
+  softmax(scores, seen, (seen + kLanes - 1) / kLanes * kLanes, scale);
   float* out = context + row * l.heads * w + column;
   for (int64_t c = 0; c < w; ++c) out[c] = memoryBias[l.value + column + c];
   for (int64_t j = 0; j < seen; ++j) {
@@ -173,56 +239,61 @@ struct Gradients {
   float *query, *memory;
 };
 
+// gradient[j] += sum over r of weights[r][j] rows[r].
 template <int W>
-INLINE void backwardHead(const Layout& l, const Inputs& in, int64_t group, int64_t sentence, int64_t head, Space& space,
-                         const float* contextGradient, const Gradients& out) {
-  const int64_t w = W > 0 ? W : l.width, padded = l.padded(), column = head * w;
-  const float scale = 1.0f / std::sqrt(static_cast<float>(w));
-  const int64_t first = (group * l.batch + sentence) * l.memoryTokens;
-  loadHead<W>(l, in, group, sentence, column, space);
-  std::fill(space.keyGradient.begin(), space.keyGradient.end(), 0.0f);
-  std::fill(space.valueGradient.begin(), space.valueGradient.end(), 0.0f);
-  const float *query = space.query.data(), *scores = space.scores.data(), *keys = space.keys.data();
-  float *slopes = space.slopes.data(), *keyGradient = space.keyGradient.data(), *valueGradient = space.valueGradient.data();
-  for (int64_t i = 0; i < l.tokens; ++i) {
-    const int64_t row = (group * l.batch + sentence) * l.tokens + i;
-    const int64_t seen = attendFrom<W>(l, in, group, sentence, i, column, scale, space);
-    const float* slope = contextGradient + row * l.heads * w + column;
-    byColumns<W>(slope, space.valueColumns.data(), padded, w, slopes);
-    float lanes[16] = {};
-    for (int64_t at = 0; at < padded; at += 16)
+INLINE void addOuter(const float* weights, const float* rows, int64_t padded, int64_t seen, int64_t width, float* gradient) {
+  const int64_t w = W > 0 ? W : width;
+  for (int64_t j = 0; j < seen; ++j)
 #pragma omp simd
-      for (int j = 0; j < 16; ++j) lanes[j] += scores[at + j] * slopes[at + j];
-    float mean = 0;
-    for (int j = 0; j < 16; ++j) mean += lanes[j];
-#pragma omp simd
-    for (int64_t j = 0; j < padded; ++j) slopes[j] = scores[j] * (slopes[j] - mean) * scale;
-    float* queryGradient = out.query + row * l.queryWidth + l.query + column;
-    if (W > 0) {
-      float sum[W > 0 ? W : 1] = {};
-      for (int64_t j = 0; j < seen; ++j)
-#pragma omp simd
-        for (int c = 0; c < W; ++c) {
-          sum[c] += slopes[j] * keys[j * W + c];
-          keyGradient[j * W + c] += slopes[j] * query[c];
-          valueGradient[j * W + c] += scores[j] * slope[c];
-        }
-      for (int c = 0; c < W; ++c) queryGradient[c] = sum[c];
-    } else {
-      for (int64_t c = 0; c < w; ++c) queryGradient[c] = 0;
-      for (int64_t j = 0; j < seen; ++j)
-        for (int64_t c = 0; c < w; ++c) {
-          queryGradient[c] += slopes[j] * keys[j * w + c];
-          keyGradient[j * w + c] += slopes[j] * query[c];
-          valueGradient[j * w + c] += scores[j] * slope[c];
-        }
-    }
-  }
-  float* to = (l.packed ? out.query : out.memory) + first * l.memoryWidth;
-  for (int64_t j = 0; j < l.memoryTokens; ++j)
     for (int64_t c = 0; c < w; ++c) {
-      to[j * l.memoryWidth + l.key + column + c] = keyGradient[j * w + c];
-      to[j * l.memoryWidth + l.value + column + c] = valueGradient[j * w + c];
+      float sum = gradient[j * w + c];
+      for (int r = 0; r < kQueries; ++r) sum += weights[r * padded + j] * rows[r * w + c];
+      gradient[j * w + c] = sum;
+    }
+}
+
+// slopes = scale weights (slopes - their mean under the weights): the softmax's gradient, in place.
+INLINE void throughSoftmax(const float* weights, int64_t limit, float scale, float* slopes) {
+  float lanes[kLanes] = {};
+  for (int64_t at = 0; at < limit; at += kLanes)
+#pragma omp simd
+    for (int j = 0; j < kLanes; ++j) lanes[j] += weights[at + j] * slopes[at + j];
+  const float mean = sumOfLanes(lanes);
+#pragma omp simd
+  for (int64_t j = 0; j < limit; ++j) slopes[j] = weights[j] * (slopes[j] - mean) * scale;
+}
+
+template <int W>
+INLINE void backwardHead(const Layout& l, const Inputs& in, int64_t group, int64_t sentence, int64_t number, Space& space,
+                         const float* contextGradient, const Gradients& out) {
+  const int64_t w = W > 0 ? W : l.width, padded = l.padded(), inner = l.heads * w;
+  const float scale = 1.0f / std::sqrt(static_cast<float>(w));
+  const Head head = headOf(l, in, group, sentence, number * w);
+  loadColumns<W>(head.key, l.memoryWidth, head.keyBias, l.memoryTokens, padded, w, space.keyColumns.data());
+  loadRows<W>(head.key, l.memoryWidth, head.keyBias, l.memoryTokens, w, space.keys.data());
+  loadColumns<W>(head.value, l.memoryWidth, head.valueBias, l.memoryTokens, padded, w, space.valueColumns.data());
+  float *slopes = space.slopes.data(), *slope = space.contextGradient.data();
+  float *keyGradient = space.keyGradient.data(), *valueGradient = space.valueGradient.data();
+  std::fill(keyGradient, keyGradient + l.memoryTokens * w, 0.0f);
+  std::fill(valueGradient, valueGradient + l.memoryTokens * w, 0.0f);
+  for (int64_t i = 0; i < l.tokens; i += kQueries) {
+    const int64_t queries = std::min<int64_t>(kQueries, l.tokens - i), row = head.firstRow + i;
+    const int64_t limit = attendFrom<W>(l, in, head, sentence, i, queries, scale, space);
+    const int64_t seen = visible(l, in, sentence, i + queries - 1);
+    for (int64_t r = 0; r < queries; ++r) std::memcpy(slope + r * w, contextGradient + (row + r) * inner + head.column, sizeof(float) * w);
+    std::fill(slope + queries * w, slope + kQueries * w, 0.0f);
+    byColumns<W>(slope, space.valueColumns.data(), padded, limit, w, slopes);
+    for (int r = 0; r < kQueries; ++r) throughSoftmax(space.scores.data() + r * padded, limit, scale, slopes + r * padded);
+    byRows<W>(slopes, space.keys.data(), padded, seen, w, queries, out.query + row * l.queryWidth + l.query + head.column, l.queryWidth);
+    addOuter<W>(slopes, space.query.data(), padded, seen, w, keyGradient);
+    addOuter<W>(space.scores.data(), slope, padded, seen, w, valueGradient);
+  }
+  float* to = (l.packed ? out.query : out.memory) + (group * l.batch + sentence) * l.memoryTokens * l.memoryWidth + head.column;
+  for (int64_t j = 0; j < l.memoryTokens; ++j)
+#pragma omp simd
+    for (int64_t c = 0; c < w; ++c) {
+      to[j * l.memoryWidth + l.key + c] = keyGradient[j * w + c];
+      to[j * l.memoryWidth + l.value + c] = valueGradient[j * w + c];
     }
 }
 
@@ -235,9 +306,24 @@ INLINE void backwardHead(const Layout& l, const Inputs& in, int64_t group, int64
     default: { call(0); break; }   \
   }
 
+// Asks for a share of the rows that the next sentence will read, while this one is worked on: heads walk over them in strides that no
+// hardware foresees.
+INLINE void prefetchShare(const float* rows, int64_t floats, int64_t share, int64_t shares) {
+  for (int64_t at = share * floats / shares; at < (share + 1) * floats / shares; at += 16) __builtin_prefetch(rows + at, 0, 2);
+}
+
+INLINE void prefetchNext(const Layout& l, const Inputs& in, int64_t group, int64_t sentence, int64_t head) {
+  const int64_t next = group * l.batch + sentence + 1, queries = l.tokens * l.queryWidth, memory = l.memoryTokens * l.memoryWidth;
+  prefetchShare(in.query + next * queries, queries, head, l.heads);
+  if (!l.packed) prefetchShare(in.memory + next * memory, memory, head, l.heads);
+}
+
 CLONES void forwardSentence(const Layout& l, const Inputs& in, int64_t group, int64_t sentence, Space& space, float* context) {
 #define FORWARD(W) \
-  for (int64_t h = 0; h < l.heads; ++h) forwardHead<W>(l, in, group, sentence, h, space, context)
+  for (int64_t h = 0; h < l.heads; ++h) {         \
+    prefetchNext(l, in, group, sentence, h);      \
+    forwardHead<W>(l, in, group, sentence, h, space, context); \
+  }
 #define ONE_QUERY(W) \
   for (int64_t h = 0; h < l.heads; ++h) oneQueryHead<W>(l, in, group, sentence, h, space, context)
   if (l.tokens == 1) {
@@ -258,7 +344,11 @@ INLINE void columnSums(const float* x, int64_t rows, int64_t width, float* out) 
 CLONES void backwardSentence(const Layout& l, const Inputs& in, int64_t group, int64_t sentence, Space& space,
                              const float* contextGradient, const Gradients& out, float* queryPart, float* memoryPart) {
 #define BACKWARD(W) \
-  for (int64_t h = 0; h < l.heads; ++h) backwardHead<W>(l, in, group, sentence, h, space, contextGradient, out)
+  for (int64_t h = 0; h < l.heads; ++h) { \
+    prefetchNext(l, in, group, sentence, h); \
+    prefetchShare(contextGradient + ((group * l.batch + sentence + 1) * l.tokens) * l.heads * l.width, l.tokens * l.heads * l.width, h, l.heads); \
+    backwardHead<W>(l, in, group, sentence, h, space, contextGradient, out); \
+  }
   FOR_WIDTH(BACKWARD)
   const int64_t at = group * l.batch + sentence;
   columnSums(out.query + at * l.tokens * l.queryWidth, l.tokens, l.queryWidth, queryPart);

@@ -1,12 +1,15 @@
-// The distillation loss of a chunk of rows as one TensorFlow op.
-// One pass a row in the cache instead of a dozen passes over [rows, vocabulary] through memory.
+// The distillation loss of one student's rows as one TensorFlow op, in two passes over each row where a dozen would go over
+// [rows, vocabulary].
 //
-//   SemdistillLoss(student [K,n,V], student_bias [K or 1,V], teacher [n,V], teacher_bias [V], labels [n], temperature [K],
-//                  soft_weight [K], hard_weight [K]) -> grad [K,n,V], sums [K,2], bias_grad [K,V]
+//   SemdistillLoss(student [n,V], student_bias [V], teacher [n,V] or [0,V], teacher_bias [V], labels [n], weights [3] = (T, soft, hard))
+//     -> grad [n,V], sums [2], bias_grad [V]
 //   s = student + student_bias, t = teacher + teacher_bias
 //   grad = soft T (softmax(s/T) - softmax(t/T)) + hard (softmax(s) - onehot(label)), bias_grad = grad summed over rows
 //   sums = (sum of T^2 KL(softmax(t/T) || softmax(s/T)), sum of cross-entropy), nats
-//   label >= 0: both terms; -1: the row counts for nothing; -2: soft term only.
+//   label >= 0: both terms; -1: the row counts for nothing; -2: soft term only. A teacher of no rows: no soft term anywhere.
+//
+// `grad` takes the memory of `student`, whose logits are gone afterwards: at V = 22,234 a batch's logits are 240 MB, and what is
+// not written anew need not be read first. The caller must own them alone.
 //
 // Rows are independent and summed in blocks in a fixed order, so the result does not depend on the number of threads. NaN in, NaN out.
 #include "softmax.h"
@@ -14,104 +17,158 @@
 namespace semdistill {
 namespace {
 
-// What one pass over a student's row finds: sums of e^((s - top) / T) and of e^(s - top), and of et (t - s), tops taken off.
+// What one pass over a row finds: sums of e^((s - top) / T), of e^(s - top), of the teacher's e^((t - top) / T), and of
+// the last times (t - s), tops taken off.
 struct Sums {
-  double soft = 0, hard = 0, gap = 0;
+  double soft = 0, hard = 0, teacher = 0, gap = 0;
 };
 
-// One pass over a row, a block at a time so that it stays in the first cache: es = e^((s - top) rate), e1 = e^(s - top) and the sums.
-// For a whole T up to 16, e1 is es multiplied T times: a few products instead of an exponential, at most 16 ulp from it.
-// e1 may be null where no hard term is wanted.
-CLONES Sums studentExponentials(const float* s, const float* t, const float* et, int size, float top, float teacherTop, float rate, int power,
-                                float* es, float* e1) {
+constexpr int kSeparate = -1;
+
+// A softened distribution's side of a row: logits, bias, the largest of their sum.
+struct Side {
+  const float *logits, *bias;
+  float top;
+};
+
+// x^(2^squarings): for T = 1, 2, 4, 8, 16 it makes e^s of e^(s/T), a few products instead of an exponential, at most 16 ulp from it.
+template <int squarings>
+INLINE float raised(float x) {
+  for (int i = 0; i < squarings; ++i) x *= x;
+  return x;
+}
+
+// One pass over a row, a block at a time so that it stays in the first cache. Leaves e^((s - top) / T) in `x` itself and the teacher's
+// in `et`; with kSeparate e^(s - top) goes to `e1`, else it is the former raised.
+template <int squarings>
+INLINE Sums exponentialsOf(float* x, const Side& student, const Side& teacher, float rate, int size, float* et, float* e1) {
   Sums sums;
+  const float *bias = student.bias, *logits = teacher.logits, *theirBias = teacher.bias;
+  const float top = student.top, theirTop = teacher.top;
   for (int from = 0; from < size; from += kBlock) {
     const int to = from + kBlock < size ? from + kBlock : size;
-    float soft = 0, gap = 0, hard = 0;
-#pragma omp simd reduction(+ : soft, gap)
+    float soft = 0, hard = 0, ofTeacher = 0, gap = 0;
+#pragma omp simd reduction(+ : soft, hard, ofTeacher, gap)
     for (int v = from; v < to; ++v) {
-      const float x = s[v] - top, e = exponential(x * rate);
-      es[v] = e;
-      soft += e;
-      gap += et[v] * ((t[v] - teacherTop) - x);
-    }
-    sums.soft += soft;
-    sums.gap += gap;
-    if (e1 == nullptr) continue;
-    if (power > 1) {
-      int bit = 1;
-      while (2 * bit <= power) bit *= 2;
-#pragma omp simd
-      for (int v = from; v < to; ++v) e1[v] = es[v];
-      for (bit /= 2; bit > 0; bit /= 2) {
-        if (power & bit)
-#pragma omp simd
-          for (int v = from; v < to; ++v) e1[v] *= e1[v] * es[v];
-        else
-#pragma omp simd
-          for (int v = from; v < to; ++v) e1[v] *= e1[v];
+      const float s = (x[v] + bias[v]) - top, t = (logits[v] + theirBias[v]) - theirTop;
+      const float es = exponential(s * rate), e = exponential(t * rate);
+      x[v] = es;
+      et[v] = e;
+      soft += es;
+      ofTeacher += e;
+      gap += e * (t - s);
+      if (squarings == kSeparate) {
+        e1[v] = exponential(s);
+        hard += e1[v];
+      } else {
+        hard += raised<squarings>(es);
       }
-    } else {
-#pragma omp simd
-      for (int v = from; v < to; ++v) e1[v] = exponential(s[v] - top);
     }
-#pragma omp simd reduction(+ : hard)
-    for (int v = from; v < to; ++v) hard += e1[v];
-    sums.hard += hard;
+    sums.soft += soft, sums.hard += hard, sums.teacher += ofTeacher, sums.gap += gap;
   }
   return sums;
 }
 
-// g = cs soft - ct teacher + ch hard, added to sum as well.
-CLONES void combine(float* g, const float* soft, const float* teacher, const float* hard, float cs, float ct, float ch, int size, float* sum) {
+// x = cs soft - ct teacher + ch hard in place of soft, added to sum as well.
+template <int squarings>
+INLINE void combineOf(float* x, const float* et, const float* e1, float cs, float ct, float ch, int size, float* sum) {
 #pragma omp simd
   for (int v = 0; v < size; ++v) {
-    const float x = cs * soft[v] - ct * teacher[v] + ch * hard[v];
-    g[v] = x;
-    sum[v] += x;
+    const float hard = squarings == kSeparate ? e1[v] : raised<squarings>(x[v]);
+    const float g = cs * x[v] - ct * et[v] + ch * hard;
+    x[v] = g;
+    sum[v] += g;
   }
 }
+
+CLONES Sums exponentialsOfRow(float* x, const Side& student, const Side& teacher, float rate, int squarings, int size, float* et, float* e1) {
+  switch (squarings) {
+    case 0: return exponentialsOf<0>(x, student, teacher, rate, size, et, e1);
+    case 1: return exponentialsOf<1>(x, student, teacher, rate, size, et, e1);
+    case 2: return exponentialsOf<2>(x, student, teacher, rate, size, et, e1);
+    case 3: return exponentialsOf<3>(x, student, teacher, rate, size, et, e1);
+    case 4: return exponentialsOf<4>(x, student, teacher, rate, size, et, e1);
+    default: return exponentialsOf<kSeparate>(x, student, teacher, rate, size, et, e1);
+  }
+}
+
+CLONES void combine(float* x, const float* et, const float* e1, int squarings, float cs, float ct, float ch, int size, float* sum) {
+  switch (squarings) {
+    case 0: return combineOf<0>(x, et, e1, cs, ct, ch, size, sum);
+    case 1: return combineOf<1>(x, et, e1, cs, ct, ch, size, sum);
+    case 2: return combineOf<2>(x, et, e1, cs, ct, ch, size, sum);
+    case 3: return combineOf<3>(x, et, e1, cs, ct, ch, size, sum);
+    case 4: return combineOf<4>(x, et, e1, cs, ct, ch, size, sum);
+    default: return combineOf<kSeparate>(x, et, e1, cs, ct, ch, size, sum);
+  }
+}
+
+// How often e^(s/T) is squared to be e^s; kSeparate where T is no such power of two.
+int squaringsFor(float T) {
+  for (int n = 0; n <= 4; ++n)
+    if (T == static_cast<float>(1 << n)) return n;
+  return kSeparate;
+}
+
+// A row without a teacher: x = ch softmax's exponentials, added to sum as well.
+CLONES double exponentialsAlone(float* x, const Side student, int size) {
+  double total = 0;
+  for (int from = 0; from < size; from += kBlock) {
+    const int to = from + kBlock < size ? from + kBlock : size;
+    float sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (int v = from; v < to; ++v) {
+      const float e = exponential((x[v] + student.bias[v]) - student.top);
+      x[v] = e;
+      sum += e;
+    }
+    total += sum;
+  }
+  return total;
+}
+
+CLONES void scaleAlone(float* x, float ch, int size, float* sum) {
+#pragma omp simd
+  for (int v = 0; v < size; ++v) {
+    const float g = ch * x[v];
+    x[v] = g;
+    sum[v] += g;
+  }
+}
+
+struct Weights {
+  float temperature, soft, hard;
+};
 
 struct Row {
   double soft = 0, hard = 0;
 };
 
-// What one thread works with: the row's logits with their biases, and their exponentials.
-struct Work {
-  std::vector<float> teacher, student, teacherSoft, studentSoft, studentHard;
-  float teacherTop = 0, teacherRate = 0;
-  double teacherSum = 0;
-  explicit Work(int64_t size) : teacher(size), student(size), teacherSoft(size), studentSoft(size), studentHard(size) {}
-};
-
-struct Student {
-  float temperature, softWeight, hardWeight;
-};
-
-// One row of one student; the teacher's row is in `work` already. Adds its gradient to biasGradient.
-Row lossOfRow(const float* logits, const float* bias, int label, int size, const Student& student, Work& work, float* g, float* biasGradient) {
+// One row: its logits x become its gradient, which is added to biasGradient as well. `et` and `e1` have room for a row.
+Row lossOfRow(float* x, const float* bias, const float* teacher, const float* teacherBias, int label, int size, const Weights& weights,
+              float* et, float* e1, float* biasGradient) {
   Row row;
-  float *s = work.student.data(), *es = work.studentSoft.data(), *e1 = work.studentHard.data(), *et = work.teacherSoft.data();
-  const float top = biased(logits, bias, size, s), rate = 1.0f / student.temperature;
-  const bool needsHard = label >= 0;
-  if (work.teacherRate != rate) {
-    work.teacherSum = exponentials(work.teacher.data(), size, work.teacherTop, rate, et);
-    work.teacherRate = rate;
+  const Side student{x, bias, largest(x, bias, size)};
+  const float T = weights.temperature, hard = label >= 0 ? weights.hard : 0.0f;
+  const float ofLabel = label >= 0 ? (x[label] + bias[label]) - student.top : 0.0f;
+  double sum1;
+  if (teacher == nullptr) {
+    sum1 = exponentialsAlone(x, student, size);
+    scaleAlone(x, static_cast<float>(hard / sum1), size, biasGradient);
+  } else {
+    const int squarings = squaringsFor(T);
+    const Side other{teacher, teacherBias, largest(teacher, teacherBias, size)};
+    const Sums sums = exponentialsOfRow(x, student, other, 1.0f / T, squarings, size, et, e1);
+    sum1 = sums.hard;
+    row.soft = static_cast<double>(T) * T * (sums.gap / (T * sums.teacher) + std::log(sums.soft) - std::log(sums.teacher));
+    const float soft = weights.soft * T;
+    combine(x, et, e1, squarings, static_cast<float>(soft / sums.soft), static_cast<float>(soft / sums.teacher), static_cast<float>(hard / sum1),
+            size, biasGradient);
   }
-  const float whole = std::nearbyint(student.temperature);
-  const int power = whole == student.temperature && whole >= 1 && whole <= 16 ? static_cast<int>(whole) : 0;
-  const bool same = power == 1 || !needsHard;
-  Sums sums = studentExponentials(s, work.teacher.data(), et, size, top, work.teacherTop, rate, power, es, same ? nullptr : e1);
-  if (same) e1 = es, sums.hard = sums.soft;
-  const double sumT = work.teacherSum, sumS = sums.soft, sum1 = sums.hard;
-  const double kl = rate * sums.gap / sumT + std::log(sumS) - std::log(sumT);
-  row.soft = static_cast<double>(student.temperature) * student.temperature * kl;
-  const float hard = needsHard ? student.hardWeight : 0.0f, soft = student.softWeight * student.temperature;
-  combine(g, es, et, e1, static_cast<float>(soft / sumS), static_cast<float>(soft / sumT), static_cast<float>(hard / sum1), size, biasGradient);
-  if (needsHard) {
-    g[label] -= student.hardWeight;
-    biasGradient[label] -= student.hardWeight;
-    row.hard = std::log(sum1) - (s[label] - top);
+  if (label >= 0) {
+    x[label] -= weights.hard;
+    biasGradient[label] -= weights.hard;
+    row.hard = std::log(sum1) - ofLabel;
   }
   return row;
 }
@@ -120,47 +177,39 @@ constexpr int64_t kRows = 32;  // rows a block
 
 void compute(void*, TF_OpKernelContext* context) {
   Call call(context);
-  const int64_t groups = call.dim(0, 0), rows = call.dim(0, 1), size = call.dim(0, 2), blocks = (rows + kRows - 1) / kRows;
-  const bool fits = call.rank(0) == 3 && (call.is(1, {groups, size}) || call.is(1, {1, size})) && call.is(2, {rows, size}) &&
-                    call.size(3) == size && call.size(4) == rows && call.size(5) == groups && call.size(6) == groups &&
-                    call.size(7) == groups;
+  if (call.rank(0) != 2 || call.rank(2) != 2) return call.refuse("SemdistillLoss: shapes do not match");
+  const int64_t rows = call.dim(0, 0), size = call.dim(0, 1), blocks = (rows + kRows - 1) / kRows;
+  const bool taught = call.dim(2, 0) > 0;
+  const bool fits = size > 0 && call.size(1) == size && (!taught || call.is(2, {rows, size})) && call.size(3) == size &&
+                    call.size(4) == rows && call.size(5) == 3;
   if (!fits) return call.refuse("SemdistillLoss: shapes do not match");
   const int32_t* labels = call.integers(4);
   for (int64_t i = 0; i < rows; ++i)
     if (labels[i] < -2 || labels[i] >= size) return call.refuse("SemdistillLoss: a label lies outside the vocabulary");
-  float *grad = call.output(0, {groups, rows, size}), *sums = grad ? call.output(1, {groups, 2}) : nullptr,
-        *biasGrad = sums ? call.output(2, {groups, size}) : nullptr;
+  float *grad = call.inPlace(0, 0), *sums = grad ? call.output(1, {2}) : nullptr, *biasGrad = sums ? call.output(2, {size}) : nullptr;
   if (biasGrad == nullptr) return;
-  const int64_t biasStride = call.dim(1, 0) == 1 ? 0 : size;
-  std::vector<Row> parts(groups * rows);
-  std::vector<float> biasParts(groups * blocks * size);
+  const Weights weights{call.floats(5)[0], call.floats(5)[1], call.floats(5)[2]};
+  std::vector<Row> parts(rows);
+  std::vector<float> biasParts(blocks * size);
 #pragma omp parallel
   {
-    Work work(size);
+    std::vector<float> et(size), e1(size);
 #pragma omp for schedule(static)
     for (int64_t block = 0; block < blocks; ++block)
       for (int64_t i = block * kRows; i < std::min(rows, (block + 1) * kRows); ++i) {
-        if (labels[i] == -1) {
-          for (int64_t k = 0; k < groups; ++k) std::memset(grad + (k * rows + i) * size, 0, sizeof(float) * size);
-          continue;
-        }
-        work.teacherTop = biased(call.floats(2) + i * size, call.floats(3), static_cast<int>(size), work.teacher.data());
-        work.teacherRate = 0;
-        for (int64_t k = 0; k < groups; ++k) {
-          const Student student{call.floats(5)[k], call.floats(6)[k], call.floats(7)[k]};
-          const int64_t at = k * rows + i;
-          parts[at] = lossOfRow(call.floats(0) + at * size, call.floats(1) + k * biasStride, labels[i], static_cast<int>(size), student, work,
-                                grad + at * size, biasParts.data() + (k * blocks + block) * size);
-        }
+        float* x = grad + i * size;
+        if (labels[i] == -1)
+          std::memset(x, 0, sizeof(float) * size);
+        else
+          parts[i] = lossOfRow(x, call.floats(1), taught ? call.floats(2) + i * size : nullptr, call.floats(3), labels[i],
+                               static_cast<int>(size), weights, et.data(), e1.data(), biasParts.data() + block * size);
       }
   }
-  for (int64_t k = 0; k < groups; ++k) {
-    double a = 0, b = 0;
-    for (int64_t i = 0; i < rows; ++i) a += parts[k * rows + i].soft, b += parts[k * rows + i].hard;
-    sums[2 * k] = static_cast<float>(a);
-    sums[2 * k + 1] = static_cast<float>(b);
-    addParts(biasParts.data() + k * blocks * size, blocks, size, biasGrad + k * size);
-  }
+  double soft = 0, hard = 0;
+  for (const Row& row : parts) soft += row.soft, hard += row.hard;
+  sums[0] = static_cast<float>(soft);
+  sums[1] = static_cast<float>(hard);
+  addParts(biasParts.data(), blocks, size, biasGrad);
 }
 
 }  // namespace
@@ -168,8 +217,7 @@ void compute(void*, TF_OpKernelContext* context) {
 bool registerLoss(TF_Status* status) {
   return registerOperation(
       "SemdistillLoss",
-      {"student: float", "student_bias: float", "teacher: float", "teacher_bias: float", "labels: int32", "temperature: float",
-       "soft_weight: float", "hard_weight: float"},
+      {"student: float", "student_bias: float", "teacher: float", "teacher_bias: float", "labels: int32", "weights: float"},
       {"grad: float", "sums: float", "bias_grad: float"}, &compute, status);
 }
 

@@ -5,7 +5,7 @@
 
 static napi_value init(napi_env env, napi_value exports) {
   TF_Status* status = TF_NewStatus();
-  const bool all = semdistill::registerLoss(status) && semdistill::registerAttention(status) && semdistill::registerRows(status) &&
+  const bool all = semdistill::registerAdam(status) && semdistill::registerLoss(status) && semdistill::registerAttention(status) && semdistill::registerRows(status) &&
                    semdistill::registerEmbedding(status) && semdistill::registerDistances(status);
   if (!all) napi_throw_error(env, nullptr, TF_Message(status));
   TF_DeleteStatus(status);

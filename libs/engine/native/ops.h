@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "tensorflow/c/kernels.h"
+#include "tensorflow/c/kernels_experimental.h"
 #include "tensorflow/c/ops.h"
 #include "tensorflow/c/tf_status.h"
 #include "tensorflow/c/tf_tensor.h"
@@ -24,10 +25,11 @@
 namespace semdistill {
 
 // e^x for x <= 0 (about 1 ulp above -87, then 0): x = n ln 2 + r, a polynomial in r, n added to the exponent. Our own, so that
-// it does not depend on the C library.
+// it does not depend on the C library. Adding 1.5 * 2^23 rounds to a whole number that then stands in the low bits.
 INLINE float exponential(float x) {
+  constexpr float kRound = 12582912.0f;
   const float clamped = x < -87.0f ? -87.0f : x;
-  const float n = std::nearbyint(clamped * 1.44269504f);
+  const float shifted = clamped * 1.44269504f + kRound, n = shifted - kRound;
   const float r = (clamped - n * 0.693359375f) + n * 2.12194440e-4f;
   float p = 1.9875691e-4f;
   p = p * r + 1.3981999e-3f;
@@ -36,7 +38,9 @@ INLINE float exponential(float x) {
   p = p * r + 1.6666665e-1f;
   p = p * r + 5.0000001e-1f;
   p = p * r * r + r + 1.0f;
-  const int32_t bits = (static_cast<int32_t>(n) + 127) << 23;
+  int32_t whole;
+  std::memcpy(&whole, &shifted, 4);
+  const uint32_t bits = static_cast<uint32_t>(whole + 127) << 23;
   float scale;
   std::memcpy(&scale, &bits, 4);
   return p * scale;
@@ -45,12 +49,14 @@ INLINE float exponential(float x) {
 // One call of a kernel: its inputs, its outputs, what goes wrong. Everything is given back at the end.
 class Call {
  public:
-  explicit Call(TF_OpKernelContext* context) : context_(context), status_(TF_NewStatus()) {
+  // The first inputs may be resource variables: they are opened by `variable`.
+  explicit Call(TF_OpKernelContext* context, size_t variables = 0) : context_(context), status_(TF_NewStatus()) {
     inputs_.resize(TF_NumInputs(context));
-    for (size_t i = 0; i < inputs_.size(); ++i) TF_GetInput(context, static_cast<int>(i), &inputs_[i], status_);
+    for (size_t i = variables; i < inputs_.size(); ++i) TF_GetInput(context, static_cast<int>(i), &inputs_[i], status_);
   }
   ~Call() {
-    for (auto* tensor : inputs_) TF_DeleteTensor(tensor);
+    for (auto* tensor : inputs_)
+      if (tensor != nullptr) TF_DeleteTensor(tensor);
     for (auto* tensor : outputs_) TF_DeleteTensor(tensor);
     TF_DeleteStatus(status_);
   }
@@ -82,6 +88,24 @@ class Call {
     }
     outputs_.push_back(tensor);
     return static_cast<float*>(TF_TensorData(tensor));
+  }
+  // The values of a variable, to be written over; copied by `copy` first where somebody else holds them. nullptr: told already.
+  float* variable(int input, void (*copy)(TF_OpKernelContext*, TF_Tensor* source, TF_Tensor* destination)) {
+    TF_GetInputTensorFromVariable(context_, input, false, false, false, copy, &inputs_[input], status_);
+    if (TF_GetCode(status_) != TF_OK) {
+      TF_OpKernelContext_Failure(context_, status_);
+      return nullptr;
+    }
+    return static_cast<float*>(TF_TensorData(inputs_[input]));
+  }
+  // The memory of an input as an output, to be written over: only for an input that the caller owns alone and will not read again.
+  float* inPlace(int index, int input) {
+    TF_SetOutput(context_, index, inputs_[input], status_);
+    if (TF_GetCode(status_) != TF_OK) {
+      TF_OpKernelContext_Failure(context_, status_);
+      return nullptr;
+    }
+    return static_cast<float*>(TF_TensorData(inputs_[input]));
   }
   void refuse(const char* reason) {
     TF_SetStatus(status_, TF_INVALID_ARGUMENT, reason);
@@ -160,6 +184,8 @@ inline bool registerOperation(const char* name, std::initializer_list<const char
   auto* op = TF_NewOpDefinitionBuilder(name);
   for (const char* input : inputs) TF_OpDefinitionBuilderAddInput(op, input);
   for (const char* output : outputs) TF_OpDefinitionBuilderAddOutput(op, output);
+  // Without outputs it is called for what it does.
+  TF_OpDefinitionBuilderSetIsStateful(op, outputs.size() == 0);
   TF_RegisterOpDefinition(op, status);
   if (TF_GetCode(status) != TF_OK) return false;
   auto* kernel = TF_NewKernelBuilder(
@@ -168,6 +194,7 @@ inline bool registerOperation(const char* name, std::initializer_list<const char
   return TF_GetCode(status) == TF_OK;
 }
 
+bool registerAdam(TF_Status* status);
 bool registerLoss(TF_Status* status);
 bool registerAttention(TF_Status* status);
 bool registerRows(TF_Status* status);

@@ -20,6 +20,17 @@ CLONES float biased(const float* x, const float* bias, int size, float* out) {
   return m;
 }
 
+// The largest of x + bias.
+CLONES float largest(const float* x, const float* bias, int size) {
+  float m = x[0] + bias[0];
+#pragma omp simd reduction(max : m)
+  for (int v = 0; v < size; ++v) {
+    const float y = x[v] + bias[v];
+    m = y > m ? y : m;
+  }
+  return m;
+}
+
 // out[v] = e^((x[v] - shift) * rate); returns the sum.
 CLONES double exponentials(const float* x, int size, float shift, float rate, float* out) {
   double total = 0;
