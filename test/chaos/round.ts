@@ -22,7 +22,7 @@ export interface Outcome {
   injected: Map<string, number>;
   answers: Map<string, number>;
   /** Trials that the fleet gave up, rightly, and that were tried again. */
-  givenUp: number;
+  givenUp: string[];
   logs: string;
 }
 
@@ -56,7 +56,7 @@ async function round(fleet: ChaosFleet, { name, schedule, reference, say }: Opti
   const controls = new Controls(client, watcher, name);
   const injector = new Injector(fleet, controls, say);
   const faults: string[] = [];
-  let givenUp = 0;
+  let givenUp: string[] = [];
   try {
     await client.patiently('GET', '/v1/version');
     const submitted = Promise.all((['left', 'right', 'doomed'] as const).map((one) => controls.submit(one)));
@@ -87,7 +87,7 @@ async function round(fleet: ChaosFleet, { name, schedule, reference, say }: Opti
 }
 
 /** Waits until all sweeps are settled; a trial that was given up is tried again, as a user would. */
-async function untilSettled(controls: Controls, injector: Injector, faults: string[]): Promise<number> {
+async function untilSettled(controls: Controls, injector: Injector, faults: string[]): Promise<string[]> {
   const until = performance.now() + SETTLE_MS;
   const givenUp = new Set<string>();
   for (;;) {
@@ -105,11 +105,11 @@ async function untilSettled(controls: Controls, injector: Injector, faults: stri
       const isWhole = name === 'doomed' || trials.every(({ status }) => status === 'completed');
       return !settledAt || !isWhole;
     });
-    if (open.length === 0) return givenUp.size;
+    if (open.length === 0) return [...givenUp];
     if (performance.now() > until) {
       const state = open.map(([name, { status, counts }]) => `${name} ${status} ${JSON.stringify(counts)}`);
       faults.push(`not over ${SETTLE_MS / 1000} s after all was well: ${state.join('; ')}`);
-      return givenUp.size;
+      return [...givenUp];
     }
     await delay(500);
   }
