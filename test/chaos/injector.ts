@@ -16,6 +16,8 @@ const SHARE_OF_REQUESTS = 0.25;
 
 export class Injector {
   readonly done = new Map<string, number>();
+  /** What could not be done or undone. */
+  readonly failures: string[] = [];
   /** Deaths and freezes of workers and trainers: what may count against a bundle. */
   lethal = 0;
   private readonly running = new Set<Promise<void>>();
@@ -166,7 +168,9 @@ export class Injector {
   }
 
   private keep(work: () => Promise<void>): void {
-    const running = work().finally(() => this.running.delete(running));
+    const running = work()
+      .catch((error: Error) => void this.failures.push(error.message))
+      .finally(() => this.running.delete(running));
     this.running.add(running);
   }
 }

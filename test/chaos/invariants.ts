@@ -1,4 +1,5 @@
 // What must hold when all is well again, read from record, Redis and machine, past everything that was disturbed.
+import { createHash } from 'node:crypto';
 import type { SettledRecord, SweepRecord, TrialResult } from '#experiment';
 import { findFaults } from '#reconciliation';
 import { findJson, getJson, keys, readSweepState, readTrialState } from '#storage';
@@ -61,7 +62,6 @@ async function faultsOfFile(
   { store }: ChaosFleet,
   { key, sha256, size }: { key: string; sha256: string; size: number },
 ): Promise<string[]> {
-  const { createHash } = await import('node:crypto');
   const bytes = await store.get(key).catch((error: Error) => error);
   if (bytes instanceof Error) return [`${key} cannot be read: ${bytes.message}`];
   const found = createHash('sha256').update(bytes).digest('hex');

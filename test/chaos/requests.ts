@@ -16,7 +16,7 @@ export interface Answer {
   body: unknown;
 }
 
-const PATIENCE_MS = 90_000;
+const PATIENCE_MS = 180_000;
 
 export class Client {
   constructor(

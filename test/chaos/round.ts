@@ -11,7 +11,7 @@ import { type PlannedFault, scheduleOf } from './schedule.js';
 import { Watcher } from './watcher.js';
 
 /** How long it may take from when all is well until everything has ended. */
-const SETTLE_MS = 120_000;
+const SETTLE_MS = 180_000;
 /** The aggregator clears up rarely; until then this is left. */
 const REST_MS = 60_000;
 /** How a trial fails that was hit again and again at one step. */
@@ -80,7 +80,7 @@ async function round(fleet: ChaosFleet, { name, schedule, reference, say }: Opti
   const left = processesOf(fleet.folder);
   if (left.length > 0) faults.push(`processes are left: ${left.join(', ')}`);
   for (const { crashes } of fleet.processes.values()) faults.push(...crashes);
-  faults.push(...watcher.faults, ...controls.faults);
+  faults.push(...watcher.faults, ...controls.faults, ...injector.failures);
   const logs = [...fleet.processes.values()].map((one) => `--- ${one.name}\n${one.log}`).join('\n');
   await fleet.clear();
   return { faults, injected: injector.done, answers: watcher.answers, givenUp, logs };
