@@ -10,6 +10,8 @@ export class Supervised {
   child: ChildProcess | undefined;
   /** Ends that nobody caused. */
   readonly crashes: string[] = [];
+  /** Signals that each was sent. */
+  private readonly told = new WeakMap<ChildProcess, NodeJS.Signals[]>();
   private startAt: NodeJS.Timeout | undefined;
   private isOver = false;
   private isUp = false;
@@ -43,7 +45,10 @@ export class Supervised {
       this.log += `[${this.name} ended: ${signal ?? code}]\n`;
       // Before it is up it may refuse to start, in a sentence; then only once it was told to.
       const isRefusal = !this.isUp && code === 1 && !/^\s+at /m.test(own);
-      if (!this.isOver && !this.isExpected(child) && !isRefusal)
+      const told = this.told.get(child) ?? [];
+      // Told once it goes with 0, whatever is missing then; told twice, or before it is up, it may go at once.
+      const isAsTold = told.includes('SIGKILL') || told.length > 1 || (told.length === 1 && (code ?? 0) === 0);
+      if (!this.isOver && !isAsTold && !isRefusal)
         this.crashes.push(`${this.name} ended by itself (${signal ?? code}): ${own.slice(-1_500)}`);
       if (!this.isOver && this.child === child && !this.startAt) this.startLater(AGAIN_MS);
     });
@@ -52,7 +57,7 @@ export class Supervised {
   /** Ends it, and starts another after `ms`. False when there is none. */
   end(signal: 'SIGKILL' | 'SIGTERM', ms: number): boolean {
     if (!this.isAlive || !this.child) return false;
-    this.expected.add(this.child);
+    this.told.set(this.child, [...(this.told.get(this.child) ?? []), signal]);
     this.child.kill(signal);
     if (signal === 'SIGKILL') this.startLater(ms);
     return true;
@@ -75,12 +80,6 @@ export class Supervised {
     this.isOver = true;
     clearTimeout(this.startAt);
     this.child?.kill('SIGKILL');
-  }
-
-  private readonly expected = new WeakSet<ChildProcess>();
-
-  private isExpected(child: ChildProcess): boolean {
-    return this.expected.has(child);
   }
 
   private startLater(ms: number): void {
