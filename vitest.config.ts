@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
-// Two projects: fast spec files beside their sources, and test/ with real servers and processes, one file at a time
-// (two cores: heavy files never share the machine).
+// Three projects: fast spec files beside their sources, test/ with real servers and processes, one file at a time
+// (two cores: heavy files never share the machine), and last a few minutes of chaos.
 const resolve = { conditions: ['source'] };
 const ssr = { resolve: { conditions: ['source', 'node'] } };
 
@@ -32,6 +32,17 @@ export default defineConfig({
           // As the worker starts its trainer (apps/worker/fork-environment.ts).
           env: { OMP_WAIT_POLICY: 'passive' },
           sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        resolve,
+        ssr,
+        test: {
+          name: 'chaos',
+          include: ['test/chaos/**/*.spec.ts'],
+          fileParallelism: false,
+          env: { OMP_WAIT_POLICY: 'passive' },
+          sequence: { groupOrder: 2 },
         },
       },
     ],

@@ -4,12 +4,16 @@ import type { LiveReports } from '#queue';
 import type { TrainerMessage } from './trainer-protocol.js';
 
 const REPORT_MS = 1_000;
+/** A trial of which there is nothing new is told of this often. */
+const REPEAT_MS = 15_000;
 
 export type ProgressMessage = Extract<TrainerMessage, { type: 'progress' }>;
 
 export class LiveBundle {
   private readonly trials: Map<string, LiveTrial>;
   private readonly changed = new Set<string>();
+  /** When each was told of last, by a clock that is never set. */
+  private readonly toldAt = new Map<string, number>();
   private readonly timer: NodeJS.Timeout;
   private firstProgress?: { at: number; fraction: number };
 
@@ -72,8 +76,10 @@ export class LiveBundle {
   /** Unchanged trials are told too: their keys must not expire while a long step or a stalled epoch lasts. */
   private report(): void {
     for (const trial of this.trials.values()) {
-      const isDue = this.changed.has(trial.trialId) || Date.now() - Date.parse(trial.updatedAt) > 15_000;
+      const at = performance.now();
+      const isDue = this.changed.has(trial.trialId) || at - (this.toldAt.get(trial.trialId) ?? 0) > REPEAT_MS;
       if (!isDue) continue;
+      this.toldAt.set(trial.trialId, at);
       trial.updatedAt = now();
       void this.reports.trial({ ...trial });
     }

@@ -25,10 +25,15 @@ export const LOST_WORKERS_LIMIT = 1_000_000;
  * An attempt is used up when the handler throws. How often a bundle may fail is no matter of the queue: the worker counts
  * attempts that got no further, in the record, and fails the trials itself.
  */
-const ATTEMPTS: Record<FleetJob['kind'], Pick<JobsOptions, 'attempts' | 'backoff'>> = {
-  bundle: { attempts: 1_000_000, backoff: { type: 'fixed', delay: 2_000 } },
-  preparation: { attempts: 3, backoff: { type: 'exponential', delay: 2_000 } },
-};
+const ATTEMPTS: Record<FleetJob['kind'], number> = { bundle: 1_000_000, preparation: 3 };
+
+/**
+ * How long a worker waits before it gives up a job that has failed so many times before. Not BullMQ's back-off: that is a time of
+ * day by the clock of the worker where it failed, and where this clock is an hour ahead the job would rest for an hour.
+ */
+export function backOffMs(kind: FleetJob['kind'], attemptsMade: number): number {
+  return kind === 'bundle' ? 2_000 : 2_000 * 2 ** attemptsMade;
+}
 
 /** Payloads are ids only; the worker reads everything else from the record. */
 const PAYLOAD_LIMIT_BYTES = 10_000;
@@ -42,7 +47,7 @@ export function jobIdOf(job: FleetJob): string {
 /** What BullMQ is told about a job of this kind. */
 export function jobOptions(job: FleetJob): JobsOptions & { jobId: string } {
   return {
-    ...ATTEMPTS[job.kind],
+    attempts: ATTEMPTS[job.kind],
     jobId: jobIdOf(job),
     removeOnComplete: true,
     removeOnFail: true,

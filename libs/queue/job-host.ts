@@ -1,13 +1,14 @@
 // The worker's side of the queue: takes one job at a time, keeps its lock, gives it back on request without using up an
 // attempt, and reports what is in flight. It waits out any outage of Redis; reports are dropped meanwhile.
 
+import { setTimeout as delay } from 'node:timers/promises';
 import { type Job, UnrecoverableError, WaitingError } from 'bullmq';
 import type { EpochMetrics, FleetEvent, LiveTrial, LiveWorker } from '#experiment';
 import { DEFAULT_POOL, Impossible } from '#experiment';
 import { connectFailingFast, waitingOptions } from './connection.js';
 import type { FleetJob } from './fleet.js';
 import { eventsChannel, FleetChannels } from './fleet-channels.js';
-import { LOCK_TIMES, LOST_WORKERS_LIMIT, type LockTimes, QUEUE_NAME } from './job-catalog.js';
+import { backOffMs, LOCK_TIMES, LOST_WORKERS_LIMIT, type LockTimes, QUEUE_NAME } from './job-catalog.js';
 import { type LivePreparation, LiveState } from './live-state.js';
 import type { FleetSettings } from './redis-fleet.js';
 import { charge, shareOf } from './shares.js';
@@ -116,13 +117,10 @@ export function hostJobs(settings: FleetSettings, options: JobHostOptions): JobH
   };
 
   const run = async (job: Job<FleetJob>, token: string | undefined, signal: AbortSignal): Promise<void> => {
+    const isLastAttempt = job.attemptsMade + 1 >= (job.opts.attempts ?? 1);
     const startedAt = performance.now();
     try {
-      await options.handle(job.data, {
-        attempt: job.attemptsStarted,
-        isLastAttempt: job.attemptsMade + 1 >= (job.opts.attempts ?? 1),
-        signal,
-      });
+      await options.handle(job.data, { attempt: job.attemptsStarted, isLastAttempt, signal });
       await chargeFor(job, startedAt, true);
     } catch (error) {
       void chargeFor(job, startedAt, false);
@@ -131,6 +129,8 @@ export function hostJobs(settings: FleetSettings, options: JobHostOptions): JobH
         throw new WaitingError(error.message);
       }
       if (error instanceof Impossible) throw new UnrecoverableError(error.message);
+      if (!isLastAttempt)
+        await delay(backOffMs(job.data.kind, job.attemptsMade), undefined, { signal }).catch(() => {});
       throw error;
     }
   };

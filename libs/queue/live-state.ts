@@ -36,8 +36,18 @@ export class LiveState {
     await this.redis.del(this.key('trial', trialId));
   }
 
+  /** How long ago a worker last spoke of a trial is told by Redis, not by that worker's clock, which may be an hour off. */
   async trials(trialIds: string[]): Promise<Map<string, LiveTrial>> {
-    return this.readMany<LiveTrial>('trial', trialIds);
+    const found = await this.readMany<LiveTrial>('trial', trialIds);
+    const pipeline = this.redis.pipeline();
+    for (const trialId of found.keys()) pipeline.pttl(this.key('trial', trialId));
+    const left = found.size > 0 ? await pipeline.exec() : [];
+    const now = Date.now();
+    for (const [index, trial] of [...found.values()].entries()) {
+      const leftMs = Number(left?.[index]?.[1] ?? -1);
+      if (leftMs > 0) trial.updatedAt = new Date(now - (TRIAL_SECONDS * 1000 - leftMs)).toISOString();
+    }
+    return found;
   }
 
   /** A new attempt starts its curve again. */

@@ -67,6 +67,7 @@ class DirectoryStore implements ObjectStore {
   readonly warnings: readonly string[] = [];
   private readonly temporaryFolder: string;
   private readonly facts: DirectoryFacts;
+  private isOpen = false;
 
   constructor(
     private readonly root: string,
@@ -78,12 +79,22 @@ class DirectoryStore implements ObjectStore {
   }
 
   async check(): Promise<void> {
+    if (!this.isOpen) await this.make();
+    this.isOpen = true;
     await this.guarded(async () => {
-      await makeFolder(this.temporaryFolder);
-      await makeFolder(join(this.root, '.meta'));
       const temporary = await this.writeTemporary(Buffer.alloc(4096), {});
       await unlink(temporary.path);
     });
+  }
+
+  /** Only when it is opened: later on a folder that is not there has gone. */
+  private async make(): Promise<void> {
+    try {
+      await makeFolder(this.temporaryFolder);
+      await makeFolder(join(this.root, '.meta'));
+    } catch (error) {
+      throw directoryTrouble(error, this.root);
+    }
   }
 
   async put(key: string, body: Body, options: PutOptions = {}): Promise<BodyFacts> {
@@ -168,6 +179,7 @@ class DirectoryStore implements ObjectStore {
         const found = await stat(this.pathOf(key)).catch(absent);
         if (found) objects.push({ key, size: found.size });
       }
+      await this.requireFolder();
       return { objects };
     });
   }
@@ -336,10 +348,24 @@ class DirectoryStore implements ObjectStore {
     return found?.isFile() ? found : undefined;
   }
 
+  /** A disk that is not mounted (any more) is no empty store: nothing is missing then, and nothing may be written there. */
+  private async requireFolder(): Promise<void> {
+    const marks = await Promise.all(
+      [this.temporaryFolder, join(this.root, '.meta')].map((path) => stat(path).catch(absent)),
+    );
+    if (marks.some((found) => found?.isDirectory())) return;
+    throw new StoreUnavailable(
+      `The store folder ${this.root} is gone, or it is not the one that was opened; is its disk mounted?`,
+      true,
+    );
+  }
+
   private async guarded<T>(task: () => Promise<T>, key?: string): Promise<T> {
     try {
+      await this.requireFolder();
       return await task();
     } catch (error) {
+      if (error instanceof ObjectNotFound) await this.requireFolder();
       if (key !== undefined && ['EISDIR', 'ENOTDIR', 'EEXIST', 'ENOTEMPTY'].includes(errnoOf(error) ?? '')) {
         throw new StoreUnavailable(
           `${key} cannot be stored in ${this.description}: a key cannot be an object and a folder of others`,

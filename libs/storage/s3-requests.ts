@@ -87,12 +87,17 @@ export class S3Requests {
   }
 
   /** A request whose answer is a short text. */
-  async sendForText(request: S3Request): Promise<{ text: string; headers: http.IncomingHttpHeaders }> {
+  async sendForText(
+    request: S3Request,
+    isWhole: (text: string) => boolean = () => true,
+  ): Promise<{ text: string; headers: http.IncomingHttpHeaders }> {
     return await this.retrying(request.signal, async () => {
       const response = await this.sendOnce(request);
       const chunks: Buffer[] = [];
       for await (const chunk of response) chunks.push(chunk as Buffer);
-      return { text: Buffer.concat(chunks).toString('utf8'), headers: response.headers };
+      const text = Buffer.concat(chunks).toString('utf8');
+      if (!isWhole(text)) throw new S3Failure(200, 'IncompleteBody', 'the answer is not whole');
+      return { text, headers: response.headers };
     });
   }
 

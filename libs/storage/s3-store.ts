@@ -29,7 +29,7 @@ import { type ByteRange, factsIn, ObjectReplaced, S3Reading } from './s3-read.js
 import { clientFor, DEFAULT_RETRIES, type RetryPolicy, S3Requests } from './s3-requests.js';
 import { upload } from './s3-upload.js';
 import { PART_SIZE, type Uploaded, type UploadOptions } from './s3-upload-plan.js';
-import { elementsIn, tagIn } from './s3-xml.js';
+import { listingIn } from './s3-xml.js';
 
 const DEFAULT_PAGE = 1000;
 /** What servers give at most in one answer. */
@@ -180,16 +180,16 @@ class S3Store implements ObjectStore {
         ...this.listingAfter(cursor),
       });
       const { text } = await this.answered(prefix, () =>
-        this.requests.sendForText({ method: 'GET', query: query.toString().replaceAll('+', '%20') }),
+        this.requests.sendForText(
+          { method: 'GET', query: query.toString().replaceAll('+', '%20') },
+          (answer) => listingIn(answer, prefix) !== undefined,
+        ),
       );
-      const page = elementsIn(text, 'Contents').map((item) => ({
-        key: tagIn(item, 'Key') ?? '',
-        size: Number(tagIn(item, 'Size')),
-      }));
+      const { objects: page, isTruncated } = listingIn(text, prefix) as NonNullable<ReturnType<typeof listingIn>>;
       // What others put into the bucket under names that we do not have is none of ours.
       objects.push(...page.filter((item) => isKey(item.key)));
       cursor = page.at(-1)?.key;
-      if (cursor === undefined || tagIn(text, 'IsTruncated') !== 'true') return { objects };
+      if (cursor === undefined || !isTruncated) return { objects };
       if (objects.length >= limit) return { objects, cursor };
     }
   }

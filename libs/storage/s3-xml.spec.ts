@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { elementsIn, errorIn, escapeXml, tagIn } from './s3-xml.js';
+import { elementsIn, errorIn, escapeXml, listingIn, tagIn } from './s3-xml.js';
 
 const LISTING = `<?xml version="1.0"?><ListBucketResult xmlns="http://s3"><IsTruncated>true</IsTruncated>
 <Contents><Key>a&amp;b</Key><Size>5</Size></Contents><Contents><Key>1e5&#x41;&#66;</Key><Size>0</Size></Contents>
@@ -23,4 +23,30 @@ describe('documents of S3 servers', () => {
     const text = `"a" & <b> 'c'`;
     expect(tagIn(`<ETag>${escapeXml(text)}</ETag>`, 'ETag')).toBe(text);
   });
+});
+
+it('a listing is taken whole or not at all', () => {
+  const item = (key: string) => `<Contents><Key>${key}</Key><Size>7</Size></Contents>`;
+  const end = '<IsTruncated>false</IsTruncated></ListBucketResult>';
+  const whole = `<?xml version="1.0"?><ListBucketResult xmlns="x"><Prefix>a/</Prefix>${item('a/b')}${item('a/c')}${end}`;
+  expect(listingIn(whole, 'a/')).toEqual({
+    objects: [
+      { key: 'a/b', size: 7 },
+      { key: 'a/c', size: 7 },
+    ],
+    isTruncated: false,
+  });
+  expect(listingIn(`<ListBucketResult>${end}\n`, 'a/')).toEqual({ objects: [], isTruncated: false });
+  for (let length = 0; length < whole.length; length++)
+    expect(listingIn(whole.slice(0, length), 'a/'), `${length}`).toBeUndefined();
+  for (const [from, to] of [
+    ['<Contents>', '<Contfnts>'],
+    ['</Contents>', '</Contfnts>'],
+    ['>a/b<', '>`/b<'],
+    ['<Key>', '<Kex>'],
+    ['<Size>7', '<Size>x'],
+    ['IsTruncated>f', 'IsTruncated>g'],
+  ] as const)
+    expect(listingIn(whole.replace(from, to), 'a/'), to).toBeUndefined();
+  expect(listingIn('', 'a/')).toBeUndefined();
 });

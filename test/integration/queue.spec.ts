@@ -285,6 +285,24 @@ test('a Redis restart during a job neither stops nor repeats it', async () => {
   await eventually(async () => expect((await fleet.known([bundle('long'), bundle('next')])).size).toBe(0));
 });
 
+test('an attempt that failed is made again two seconds later, however wrong the clock of the worker is', async () => {
+  const real = Date.now;
+  const starts: number[] = [];
+  host(async () => {
+    starts.push(performance.now());
+    if (starts.length > 1) return;
+    // An hour ahead while it fails.
+    vi.spyOn(Date, 'now').mockImplementation(() => real() + 3_600_000);
+    setTimeout(() => vi.restoreAllMocks(), 3_500);
+    throw new Error('this attempt fails');
+  });
+  await fleet.enqueue([bundle('failing')]);
+  await eventually(() => expect(starts).toHaveLength(2));
+  expect((starts[1] as number) - (starts[0] as number)).toBeGreaterThan(1_900);
+  await eventually(async () => expect((await fleet.known([bundle('failing')])).size).toBe(0));
+  vi.restoreAllMocks();
+});
+
 function live(trialId: string): LiveTrial {
   return {
     trialId,
@@ -307,8 +325,15 @@ test('live trials, epochs, preparations and workers are readable and expire', as
   const { reports } = host(async () => {});
   await eventually(async () => {
     await reports.trial(live('t1'));
-    expect((await fleet.liveTrials(['t1', 't2'])).get('t1')).toEqual(live('t1'));
+    const found = await fleet.liveTrials(['t1', 't2']);
+    expect(found.get('t1')).toEqual({ ...live('t1'), updatedAt: expect.any(String) });
+    expect([...found.keys()]).toEqual(['t1']);
   });
+  // The worker's clock is decades behind: how long it has been silent is told all the same.
+  const silentMs = async () => Date.now() - Date.parse((await fleet.liveTrials(['t1'])).get('t1')?.updatedAt ?? '');
+  expect(Math.abs(await silentMs())).toBeLessThan(10_000);
+  await redis.command('EXPIRE', '{test}:trial:t1', '20');
+  expect(Math.abs((await silentMs()) - 40_000)).toBeLessThan(10_000);
   const epoch = (n: number) => ({
     epoch: n,
     step: n,

@@ -1,7 +1,20 @@
 // The directory store: the contract, and what only files can suffer.
 import { execFile, execFileSync, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chmod, chown, cp, mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  chown,
+  cp,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -43,6 +56,28 @@ describe('the directory store', () => {
     expect((await readdir(folder)).filter((name) => !name.startsWith('.'))).toEqual(['trials']);
     expect((await store.list('')).objects).toEqual([{ key, size: 1000 }]);
   });
+
+  it.each(['an empty folder', 'a file', 'nothing'])(
+    'is unavailable, not empty, while %s is where it was',
+    async (left) => {
+      await store.put('sweeps/s1/sweep.json', randomBytes(10));
+      await rename(folder, `${folder}.away`);
+      if (left === 'a file') await writeFile(folder, '');
+      if (left === 'an empty folder') await mkdir(folder);
+      const gone = { name: 'StoreUnavailable', message: expect.stringContaining('is its disk mounted?') };
+      await expect(store.list('sweeps/')).rejects.toMatchObject(gone);
+      await expect(store.head('sweeps/s1/sweep.json')).rejects.toMatchObject(gone);
+      await expect(store.get('sweeps/s1/sweep.json')).rejects.toMatchObject(gone);
+      await expect(store.delete('sweeps/s1/sweep.json')).rejects.toMatchObject(gone);
+      await expect(store.put('sweeps/s2/sweep.json', randomBytes(10))).rejects.toMatchObject(gone);
+      await expect(store.putIfAbsent('sweeps/s1/sweep.json', randomBytes(10))).rejects.toMatchObject(gone);
+      await expect(store.check()).rejects.toMatchObject(gone);
+      if (left === 'an empty folder') expect(await readdir(folder)).toEqual([]);
+      await rm(folder, { recursive: true, force: true });
+      await rename(`${folder}.away`, folder);
+      expect((await store.list('')).objects).toEqual([{ key: 'sweeps/s1/sweep.json', size: 10 }]);
+    },
+  );
 
   it('finds bytes that were changed on the disk, also where size and time are as before', async () => {
     const body = randomBytes(2 * MIB);

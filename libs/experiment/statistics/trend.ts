@@ -1,5 +1,5 @@
 // Does a measure fall (or rise) in order along an axis? Page's test for ordered alternatives, seeds as blocks, by its exact
-// permutation distribution. Why this one: docs/decisions/0006-trend.md.
+// permutation distribution. Why this one: docs/decisions/0008-trend.md.
 import { type Estimate, estimate } from './seeds.js';
 import { tTail } from './student-t.js';
 
