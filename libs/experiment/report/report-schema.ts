@@ -254,6 +254,7 @@ const PROPERTIES: Record<keyof Report, Schema> = {
 
 export const REPORT_SCHEMA: Schema = {
   title: 'semdistill report',
-  description: 'report.json of a settled sweep; those that earlier versions wrote have format 1 and lack what is new. Indices of settings count into `settings`.',
+  description:
+    'report.json of a settled sweep; those that earlier versions wrote have format 1 and lack what is new. Indices of settings count into `settings`.',
   ...exactly(PROPERTIES),
 };
