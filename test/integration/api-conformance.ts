@@ -38,7 +38,9 @@ export function findMismatch(
   if (Array.isArray(schema.type)) {
     const { type: types, ...rest } = schema;
     if (value === null) return types.includes('null') ? undefined : `${path}: null`;
-    const mismatches = types.filter((type) => type !== 'null').map((type) => findMismatch(value, { ...rest, type }, named, path));
+    const mismatches = types
+      .filter((type) => type !== 'null')
+      .map((type) => findMismatch(value, { ...rest, type }, named, path));
     return mismatches.includes(undefined) ? undefined : mismatches.join(' | ');
   }
   switch (schema.type) {
