@@ -7,7 +7,7 @@ import { batchesOf, type EvaluationRequest, EvaluationStopped, evaluationUse } f
 import { type Link, linkGroups, type Sided } from './link.js';
 import { throughKernel } from './loss.js';
 import { OUTCOMES, rowOutcomes } from './outcomes.js';
-import { Likeness, TAPS, type Taps, tapsOf } from './representations.js';
+import { Likeness, RECEIVED_TAPS, TAPS, type Tap, type Taps, tapsOf } from './representations.js';
 
 /** Distances to the teacher, means over real tokens, one value an SNR. */
 export interface DivergenceCurves {
@@ -61,8 +61,9 @@ export async function measureDivergence(
 ): Promise<MeasuredDivergence[]> {
   const groups = linkGroups(link);
   const measured = Array.from({ length: groups }, () => nothingYet(request));
+  const sent = { encOut: new Likeness(), chEncOut: new Likeness() };
   for (const [s] of request.snrDb.entries()) {
-    const sums = new SnrSums(groups, request.sentences.length);
+    const sums = new SnrSums(groups, request.sentences.length, sent, s === 0 ? TAPS : RECEIVED_TAPS);
     for (const { batch, from, indices } of batchesOf(request)) {
       if ((await request.goOn?.()) === false) throw new EvaluationStopped('stopped');
       const use = evaluationUse(request, batch, s, from, 0);
@@ -128,17 +129,19 @@ class SnrSums {
   /** Agreements where the teacher is right and where it is wrong, and how many tokens those are. */
   readonly agreed: { right: number; wrong: number }[];
   readonly counts = { right: 0, wrong: 0 };
-  readonly likeness = {
-    encOut: new Likeness(),
-    chEncOut: new Likeness(),
-    memory: new Likeness(),
-    decOut: new Likeness(),
-  };
+  readonly likeness: Record<Tap, Likeness>;
   readonly sentenceTokens: Float64Array;
   readonly sentenceJsd: Float64Array[];
   tokens = 0;
 
-  constructor(groups: number, sentences: number) {
+  /** What is sent knows no SNR: `sent` is filled at the first one and serves all. */
+  constructor(
+    groups: number,
+    sentences: number,
+    sent: Record<'encOut' | 'chEncOut', Likeness>,
+    readonly taps: readonly Tap[],
+  ) {
+    this.likeness = { ...sent, memory: new Likeness(), decOut: new Likeness() };
     const each = <Value>(make: () => Value) => Array.from({ length: groups }, make);
     this.measures = each(() => new Float64Array(MEASURES.length));
     this.outcomes = each(() => new OutcomeSums());
@@ -207,7 +210,7 @@ function addBatch(
 
 function addLikeness(sums: SnrSums, p: Taps, q: Taps, batch: Batch, decoded: Int32Array): void {
   const sent = Int32Array.from(batch.ids.keys()).filter((i) => batch.ids[i] !== 0);
-  for (const tap of TAPS)
+  for (const tap of sums.taps)
     tf.tidy(() => {
       const rows = tf.tensor1d(tap === 'decOut' ? decoded : sent, 'int32');
       sums.likeness[tap].add(q[tap], p[tap], rows);

@@ -11,9 +11,12 @@ export function rowOutcomes({ logits, bias }: Output, targets: Int32Array): tf.T
   return tf.tidy(() => {
     const logQ = tf.logSoftmax(tf.add(logits, tf.expandDims(bias, 1)));
     const [groups, rows, words] = logits.shape;
-    const places = Int32Array.from({ length: groups * rows }, (_, at) => at * words + (targets[at % rows] as number));
-    const ofTarget = tf.reshape(tf.gather(tf.reshape(logQ, [-1]), tf.tensor1d(places, 'int32')), [groups, rows]);
-    const best = tf.cast(tf.argMax(logQ, -1), 'float32');
-    return tf.stack([ofTarget, tf.max(logQ, -1), best], 2) as tf.Tensor3D;
+    const flat = tf.reshape(logQ, [-1]);
+    const starts = Int32Array.from({ length: groups * rows }, (_, at) => at * words);
+    const at = (word: tf.Tensor) =>
+      tf.reshape(tf.gather(flat, tf.add(tf.tensor1d(starts, 'int32'), tf.reshape(word, [-1]))), [groups, rows]);
+    const best = tf.argMax(logQ, -1);
+    const target = tf.tile(tf.tensor2d(targets, [1, rows], 'int32'), [groups, 1]);
+    return tf.stack([at(target), at(best), tf.cast(best, 'float32')], 2) as tf.Tensor3D;
   });
 }

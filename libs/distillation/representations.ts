@@ -17,6 +17,8 @@ import { type Link, remember } from './link.js';
 
 /** After the semantic encoder, the channel encoder (before its power is normalised), the channel decoder, the semantic decoder. */
 export const TAPS = ['encOut', 'chEncOut', 'memory', 'decOut'] as const;
+/** Those behind the channel. */
+export const RECEIVED_TAPS = ['memory', 'decOut'] as const;
 export type Tap = (typeof TAPS)[number];
 /** [G, rows, width] each; G is 1 where all models of the link share that side. */
 export type Taps = Record<Tap, tf.Tensor3D>;

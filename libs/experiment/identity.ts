@@ -34,8 +34,10 @@ export function preparationIdOf(request: PreparationRequest): string {
   if ('text' in request) return idOf('preparation', { ...request, text: request.text.sha256 });
   if ('model' in request) return idOf('preparation', { ...request, model: request.model.sha256 });
   if (request.kind === 'cross-decoding') {
+    // Whatever the sweep is called: the same models are joined once.
+    const { name: _name, ...asked } = request;
     const models = request.models.map(({ file, ...model }) => ({ ...model, file: file.sha256 }));
-    return idOf('preparation', { ...request, models });
+    return idOf('preparation', { ...asked, models });
   }
   if (request.kind === 'hybrid') {
     const content = ({ file, ...side }: HybridSide) => ({ ...side, file: file.sha256 });

@@ -1,8 +1,8 @@
 // The end of a sweep whose models are stored: every transmitter is joined with every receiver before it is settled, whatever is lost on
 // the way; and the report is a function of the record, byte for byte. Real Redis, a directory store.
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { INestApplicationContext } from '@nestjs/common';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { type Config, readConfig } from '#config';
@@ -10,6 +10,7 @@ import type { CrossDecodingPointer, PreparationRecord, PreparationResult, Report
 import { type FleetJob, openFleet, type RedisFleet } from '#queue';
 import { findJson, getJson, keys, type ObjectStore, openStore, putJson } from '#storage';
 import { startAggregator } from '../../apps/aggregator/start-aggregator.js';
+import { startWorker } from '../../apps/worker/start-worker.js';
 import { putResult, putSweep, putTeacherAndCorpus, TEACHER_ID } from '../support/fleet-records.js';
 import { type RedisServer, startRedis } from '../support/redis.js';
 
@@ -173,6 +174,47 @@ test('a sweep that is cancelled meanwhile waits for nothing', async () => {
   await asked();
   await putJson(store, keys.sweepCancelled(SWEEP), {});
   expect(await untilSettled()).toMatchObject({ status: 'cancelled', counts: { completed: 4 } });
+});
+
+/** A worker whose trainer follows the script of test/support/scripted-trainer.mjs. */
+async function work(): Promise<INestApplicationContext> {
+  const script = join(folder, 'script.json');
+  const numerics = { backend: 'tensorflow', library: 'none', threads: 1, device: 'CPU' };
+  await writeFile(script, JSON.stringify({ mode: 'train', numerics, summaries: {} }));
+  const trainer = resolve(import.meta.dirname, '../support/scripted-trainer.mjs');
+  return startWorker(
+    { ...config, workerName: 'worker-1' },
+    { trainer: { command: process.execPath, args: [trainer, script] }, store: await openStore(config.store) },
+  );
+}
+
+test('a worker fetches the models, joins them, and the sweep is settled at once', async () => {
+  await endedSweep();
+  await aggregate(3_600_000);
+  const preparation = await asked();
+  const worker = await work();
+  try {
+    const report = JSON.parse((await reportBytes()).get('report.json') ?? '') as Report;
+    const { models } = preparation.request as Extract<PreparationRecord['request'], { kind: 'cross-decoding' }>;
+    const sizes = models.map(({ file }) => file.size);
+    expect(report.crossDecoding?.pairs).toEqual(sizes.map((sent) => sizes.map((heard) => (sent + heard) / 1000)));
+  } finally {
+    await worker.close();
+  }
+});
+
+test('a model that is gone when a worker wants it is named in the report', async () => {
+  await endedSweep();
+  await aggregate();
+  const { request } = (await asked()) as { request: Extract<PreparationRecord['request'], { kind: 'cross-decoding' }> };
+  await store.delete(request.models[1]?.file.key ?? '');
+  const worker = await work();
+  try {
+    const report = JSON.parse((await reportBytes()).get('report.json') ?? '') as Report;
+    expect(report.findings[0]?.text.en).toMatch(/'final_student_model\.safetensors' is no longer stored/);
+  } finally {
+    await worker.close();
+  }
 });
 
 /** The teacher, then trials by seed, in the order they were planned. */

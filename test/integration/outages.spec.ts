@@ -59,8 +59,14 @@ afterEach(async () => {
 const eventually = <T>(check: () => T | Promise<T>) => vi.waitFor(check, { timeout: 60_000, interval: 25 });
 const idle = async () => expect(await fleet.counts()).toEqual({ waiting: 0, active: 0 });
 const letGo = () => writeFileSync(`${script}.go`, '');
+/** How many trainers were started for trials; once these have ended another joins their models. */
 const starts = () =>
-  existsSync(`${script}.starts`) ? readFileSync(`${script}.starts`, 'utf8').trim().split('\n').length : 0;
+  existsSync(`${script}.starts`)
+    ? readFileSync(`${script}.starts`, 'utf8')
+        .trim()
+        .split('\n')
+        .filter((line) => JSON.parse(line).kind === 'bundle').length
+    : 0;
 
 function follow(mode: 'train' | 'hold', { specs }: WrittenSweep): void {
   const summaries = Object.fromEntries([...specs].map(([id, spec]) => [id, summaryOf(id, spec)]));

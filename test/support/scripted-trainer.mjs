@@ -107,6 +107,12 @@ if (job.kind === 'prepare-corpus') {
     if (script.mode === 'crash-after-first' && first) process.exit(3);
     first = false;
   }
+} else if (job.kind === 'cross-decode') {
+  await progress();
+  // A number that depends on what the files hold, so that a wrong or missing one shows.
+  const sizes = job.models.map(({ path }) => readFileSync(path).length);
+  const bleu1 = sizes.map((sent) => sizes.map((heard) => (sent + heard) / 1000));
+  await say({ type: 'cross-decoded', bleu1, numerics: script.numerics });
 } else {
   write('teacher', 'model.safetensors', 'weights of a teacher');
   await say({

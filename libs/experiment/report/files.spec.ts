@@ -1,6 +1,8 @@
 // What lies beside the report: LaTeX, trials as a table, the request that makes it again; and the charts of whole sweeps.
 import { parseHTML } from 'linkedom';
 import { describe, expect, it } from 'vitest';
+import { planCrossDecoding } from '../cross-decoding.js';
+import { preparationIdOf } from '../identity.js';
 import { parseSweepRequest } from '../requests.js';
 import {
   type SyntheticOptions,
@@ -120,6 +122,22 @@ describe('cross-decoding', () => {
       vary: { temperature: Array.from({ length: 30 }, (_, i) => 1 + i) },
     });
     expect(syntheticCrossDecoding(wide.sweep, wide.results)?.models).toHaveLength(16);
+  });
+
+  it('of the same models is one preparation, whatever the sweep is called and wherever the files lie', () => {
+    const { sweep, results } = syntheticSweep({ teacher: 'demo', ...temperatures });
+    const idOf = (name: string, key: string, content = 'aa') => {
+      const file = (of: string) => ({ name: of, key: `${key}/${of}`, size: 1, sha256: content, contentType: '' });
+      const stored = results.map(({ spec, result }) => ({
+        spec,
+        result: { ...result, artifacts: [file('final_student_model.safetensors')] },
+      }));
+      const teacher = { ...syntheticTeacher, files: [file('model.safetensors')] };
+      const request = planCrossDecoding({ ...sweep, name }, teacher, syntheticCorpus, stored);
+      return request && preparationIdOf(request);
+    };
+    expect(idOf('a', 'here')).toBe(idOf('b', 'there'));
+    expect(idOf('a', 'here')).not.toBe(idOf('a', 'here', 'bb'));
   });
 
   it('that failed is said, and the report is there all the same', () => {
