@@ -10,6 +10,8 @@ const ENCODER_TENSORS = 8;
 const DECODER_TENSORS = 14;
 const CHANNEL_FLOATS = 3 * 256 + 6 * 16;
 const RECEIVER_FLOATS = 4 * 512;
+/** Logits that the loss has at a time, of one student; and as many of the teacher. */
+const CHUNK_LOGITS = 90e6;
 
 /** Bytes at the peak of training so many students together. */
 export function bundleMemoryBytes(
@@ -26,9 +28,9 @@ export function bundleMemoryBytes(
   const taught = countParameters(teacher.architecture).total;
   const onTape = students * rows * ((keepsTransmitter ? 0 : transmitterFloats(student)) + receiverFloats(student));
   const ofTeacher = rows * (transmitterFloats(teacher.architecture) + receiverFloats(teacher.architecture));
-  const chunk = Math.max(32, Math.min(1024, Math.floor(60e6 / (students * words) / 32) * 32));
+  const chunk = Math.max(32, Math.floor(CHUNK_LOGITS / words / 32) * 32);
   const parameters = 4 * (4 * trained + taught);
-  const loss = 4 * Math.min(rows, chunk) * words * (2 * students + 2);
+  const loss = 4 * Math.min(rows, chunk) * words * 2;
   const checkpoint = 4 * 3 * trained;
   return Math.round(PROCESS_BYTES + parameters + 4 * Math.max(onTape, ofTeacher) + loss + checkpoint);
 }

@@ -99,12 +99,12 @@ test('a job that counts as running and that no worker holds is put back', async 
   const { jobs } = await putSweep(store, 'lost', { temperatures: [9] });
   await fleet.enqueue(jobs);
   const id = jobIdOf(jobs[0] as FleetJob);
-  await redis.command('LREM', `${config.redisPrefix}:bundles:wait`, '1', id);
+  const waits = `${config.redisPrefix}:bundles:prioritized`;
+  expect(await redis.command('ZREM', waits, id)).toBe(1);
   await redis.command('LPUSH', `${config.redisPrefix}:bundles:active`, id);
   const faults = await repair();
   expect(kindsOf(faults)).toContainEqual(['lost-job', id]);
-  const waiting = (await redis.command('LRANGE', `${config.redisPrefix}:bundles:wait`, '0', '-1')) as string[];
-  expect(waiting).toContain(id);
+  expect(await redis.command('ZRANGE', waits, '0', '-1')).toContain(id);
 });
 
 test('without Redis the answer is 503, and an unknown parameter is refused by name', async () => {

@@ -75,6 +75,8 @@ test('a paused trial resumed while its neighbour still runs is trained beside it
   await real.storedStep(bundleId, 10);
   await post(`trials/${first}/pause`);
   await eventually(() => expect(real.logs[0]).toContain(`trial ${first} is paused`));
+  // Resumed before the neighbour goes on alone, both would go on together.
+  await eventually(() => expect(real.logs[0]).toMatch(/: 1 trials, attempt /));
   await eventually(async () => expect(await live(trialIds)).toBe(1));
   const second = real.startWorker();
   await post(`trials/${first}/resume`);
