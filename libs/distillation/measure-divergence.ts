@@ -170,6 +170,9 @@ class SnrSums {
   }
 }
 
+/** Logits of one model at a time. */
+const CHUNK_LOGITS = 1e6;
+
 /** Adds a batch to the sums. */
 function addBatch(
   sums: SnrSums,
@@ -179,9 +182,8 @@ function addBatch(
 ): void {
   const { input, targets } = shiftTargets(batch);
   const rows = Int32Array.from(targets.keys()).filter((i) => targets[i] !== 0);
-  const groups = linkGroups(link);
-  const vocabularySize = teacher.receiver.shape.vocabularySize;
-  const chunk = Math.max(16, Math.floor(8e6 / (groups * vocabularySize)));
+  // Whatever the number of models, so that each gets the digits it would get alone.
+  const chunk = Math.max(16, Math.floor(CHUNK_LOGITS / teacher.receiver.shape.vocabularySize));
   tf.tidy(() => {
     const p = tapsOf(teacher, { source: batch, input, use: uses.teacher });
     const q = tapsOf(link, { source: batch, input, use: uses.student });

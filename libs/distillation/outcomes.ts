@@ -9,8 +9,10 @@ export const OUTCOMES = ['targetLogProbability', 'bestLogProbability', 'best'] a
 /** [G, n, 3]: ln q of the target, ln q of the likeliest word, and which that is (the lower id on ties; exact below 2^24). */
 export function rowOutcomes({ logits, bias }: Output, targets: Int32Array): tf.Tensor3D {
   return tf.tidy(() => {
-    const logQ = tf.logSoftmax(tf.add(logits, tf.expandDims(bias, 1)));
     const [groups, rows, words] = logits.shape;
+    // Model by model: TensorFlow's last bits depend on where in memory a row begins.
+    const each = tf.split(tf.add(logits, tf.expandDims(bias, 1)), groups).map((one) => tf.logSoftmax(one));
+    const logQ = tf.concat(each);
     const flat = tf.reshape(logQ, [-1]);
     const starts = Int32Array.from({ length: groups * rows }, (_, at) => at * words);
     const at = (word: tf.Tensor) =>

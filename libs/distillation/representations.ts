@@ -52,19 +52,18 @@ export class Likeness {
     const b = y.shape[2];
     if (this.sums.length === 0) this.sums = Array.from({ length: groups }, () => noCkaSums(a, b));
     const [ours, theirs] = [tf.gather(x, rows, 1), tf.gather(y, rows, 1)];
-    const beside = groups === 1 ? theirs : tf.tile(theirs, [groups, 1, 1]);
-    const yy = tf.matMul(theirs, theirs, true, false).dataSync();
+    const over = (one: tf.Tensor, other: tf.Tensor) => tf.matMul(one, other, true, false).dataSync();
+    const yy = over(theirs, theirs);
     const y1 = tf.sum(theirs, 1).dataSync();
-    const xx = tf.matMul(ours, ours, true, false).dataSync();
-    const x1 = tf.sum(ours, 1).dataSync();
-    const xy = tf.matMul(ours, beside, true, false).dataSync();
-    for (const [g, sums] of this.sums.entries()) {
+    // Model by model: TensorFlow may sum over rows in another order where several products stand side by side.
+    for (const [g, own] of tf.split(ours, groups).entries()) {
+      const sums = this.sums[g] as CkaSums;
       sums.rows += rows.size;
-      addTo(sums.x, x1, g * a);
-      addTo(sums.y, y1, 0);
-      addTo(sums.xx, xx, g * a * a);
-      addTo(sums.yy, yy, 0);
-      addTo(sums.xy, xy, g * a * b);
+      addTo(sums.x, tf.sum(own, 1).dataSync());
+      addTo(sums.y, y1);
+      addTo(sums.xx, over(own, own));
+      addTo(sums.yy, yy);
+      addTo(sums.xy, over(own, theirs));
     }
   }
 
@@ -76,6 +75,6 @@ export class Likeness {
   }
 }
 
-function addTo(sums: Float64Array, values: ArrayLike<number>, from: number): void {
-  for (let i = 0; i < sums.length; i++) sums[i] = (sums[i] as number) + (values[from + i] as number);
+function addTo(sums: Float64Array, values: ArrayLike<number>): void {
+  for (let i = 0; i < sums.length; i++) sums[i] = (sums[i] as number) + (values[i] as number);
 }

@@ -14,7 +14,7 @@ import {
   tapsOf,
 } from '#distillation';
 import { startEngine } from '#engine';
-import { type Batch, type ChannelName, disposeWeights, divergences, meanDivergences, shiftTargets, type Weights, weightsFromArrays } from '#semcom';
+import { type Batch, type ChannelName, disposeWeights, divergences, initialArrays, meanDivergences, RandomStream, shiftTargets, type Weights, weightsFromArrays } from '#semcom';
 import { golden, tinyModel } from './tiny-models.js';
 
 const engine = await startEngine({ backend: 'auto' });
@@ -119,6 +119,30 @@ describe(`measures of links on ${engine.numerics.backend}`, () => {
     );
     expect(decoded?.curves.exactSentences[1]).toBeGreaterThan(0);
     expect(decoded?.curves.wordErrorRate[1]).toBeLessThan(decoded?.curves.wordErrorRate[0] as number);
+  });
+
+  it('a model in a stack gets the numbers it would get alone, to the last digit', async () => {
+    const shape = { vocabularySize: 300, dModel: 32, dff: 64, heads: 4, encoderLayers: 1, decoderLayers: 1 };
+    const many = Array.from({ length: 150 }, (_, i) => [1, ...Array.from({ length: 4 + (i % 17) }, (_, j) => 4 + ((i * 31 + j * 17) % 296)), 2]);
+    const asked: EvaluationRequest = { ...request, sentences: many, snrDb: [0, 12], maxTokens: 24 };
+    const arraysOf = (name: string) => initialArrays(shape, (purpose) => new RandomStream(5, `${name} ${purpose}`));
+    const linkOf = (weights: Weights): Link => {
+      made.push(weights);
+      const side = { shape, weights };
+      return { transmitter: side, receiver: side };
+    };
+    const names = ['a', 'b', 'c'];
+    const single = names.map((name) => linkOf(weightsFromArrays(shape, arraysOf(name))));
+    const stackedWeights = new Map(
+      [...(single[0] as Link).receiver.weights.keys()].map((name) => [name, tf.concat(single.map(({ receiver }) => receiver.weights.get(name) as tf.Tensor))]),
+    );
+    const together = linkOf(stackedWeights);
+    const known = linkOf(weightsFromArrays(shape, arraysOf('teacher')));
+    const [distances, decoded] = [await measureDivergence(known, together, asked), await measureDecoding(together, asked)];
+    for (const [k, one] of single.entries()) {
+      expect(distances[k]).toEqual((await measureDivergence(known, one, asked))[0]);
+      expect(decoded[k]).toEqual((await measureDecoding(one, asked))[0]);
+    }
   });
 
   it('rows of outcomes and of distances agree with double precision', () => {
