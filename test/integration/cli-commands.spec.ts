@@ -1,15 +1,13 @@
 // The commands as a user calls them, against a real HTTP server that answers in the API's shapes and can be told to break
 // off, lie and refuse: exit codes, sentences, downloads that resume.
-import { spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { runCli } from '../support/cli-process.js';
 
-const main = resolve(dirname(fileURLToPath(import.meta.url)), '..', '..', 'dist', 'apps', 'cli', 'main.js');
 const KEY = 'test-key';
 
 type Handler = (request: IncomingMessage, response: ServerResponse, body: string) => void;
@@ -27,37 +25,8 @@ const json =
     response.end(JSON.stringify(value));
   };
 
-interface Run {
-  code: number | null;
-  out: string;
-  err: string;
-}
-
-async function run(
-  command: string[],
-  options: { env?: Record<string, string>; killWhen?: () => boolean } = {},
-): Promise<Run> {
-  const env = {
-    ...process.env,
-    LC_ALL: 'C',
-    SEMDISTILL_URL: url,
-    SEMDISTILL_API_KEY: KEY,
-    NO_COLOR: '1',
-    ...options.env,
-  };
-  const child = spawn(process.execPath, [main, ...command], { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
-  const result: Run = { code: null, out: '', err: '' };
-  child.stdout.on('data', (chunk) => {
-    result.out += chunk;
-  });
-  child.stderr.on('data', (chunk) => {
-    result.err += chunk;
-  });
-  const timer = options.killWhen && setInterval(() => options.killWhen?.() && child.kill('SIGINT'), 50);
-  result.code = await new Promise((done) => child.once('close', (code) => done(code)));
-  clearInterval(timer);
-  return result;
-}
+const run = (command: string[], options: { env?: Record<string, string>; killWhen?: () => boolean } = {}) =>
+  runCli(command, { folder, url, apiKey: KEY, ...options });
 
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'cli-commands-'));

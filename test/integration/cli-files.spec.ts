@@ -1,9 +1,9 @@
 // Files in and out as a user moves them: the built command against the real API, a real worker and real trainers.
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import type { INestApplicationContext } from '@nestjs/common';
@@ -12,12 +12,12 @@ import { type NamedTensor, readCheckpoint, writePyTorch, writeSafetensors } from
 import type { CorpusRecord, HybridRecord, TeacherRecord, TrialResult, TrialSpec, Warning } from '#experiment';
 import { getJson, keys, putJson } from '#storage';
 import { startWorker } from '../../apps/worker/start-worker.js';
+import { runCli } from '../support/cli-process.js';
 import { putTinyCorpus, TINY } from '../support/corpus-records.js';
 import { putResult, specOf } from '../support/fleet-records.js';
 import { findPython } from '../support/python.js';
 import { API_KEY, type ApiServer, startTestApi } from './api-server.js';
 
-const MAIN = resolve(import.meta.dirname, '../../dist/apps/cli/main.js');
 const at = (file: string) => fileURLToPath(new URL(file, TINY));
 
 let api: ApiServer;
@@ -38,19 +38,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-async function run(...command: string[]): Promise<{ code: number | null; out: string; err: string }> {
-  const env = { ...process.env, LC_ALL: 'C', NO_COLOR: '1', SEMDISTILL_URL: api.url, SEMDISTILL_API_KEY: API_KEY };
-  const child = spawn(process.execPath, [MAIN, ...command], { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
-  const result = { code: null as number | null, out: '', err: '' };
-  child.stdout.on('data', (chunk) => {
-    result.out += chunk;
-  });
-  child.stderr.on('data', (chunk) => {
-    result.err += chunk;
-  });
-  result.code = await new Promise((done) => child.once('close', (code) => done(code)));
-  return result;
-}
+const run = (...command: string[]) => runCli(command, { folder, url: api.url, apiKey: API_KEY });
 
 test('teacher import: a dry run tells, the import measures and warns, the heads are asked for', async () => {
   const wrapped = [...readCheckpoint(readFileSync(at('teacher.safetensors'))).tensors.values()];

@@ -1,19 +1,17 @@
 // `verify --scores`: the built command, the real API, a real worker with real trainers. What was recorded a moment ago comes
 // out exactly; what was not is told in one sentence.
-import { spawn } from 'node:child_process';
 import { appendFile, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { INestApplicationContext } from '@nestjs/common';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { bleuTolerance, type TrialRecord, type TrialResult, type TrialSummary, type Verification } from '#experiment';
 import { findJson, getJson, keys, putJson } from '#storage';
 import { startWorker } from '../../apps/worker/start-worker.js';
+import { runCli } from '../support/cli-process.js';
 import { putTinyCorpus, TINY } from '../support/corpus-records.js';
 import { API_KEY, type ApiServer, startTestApi } from './api-server.js';
-
-const MAIN = resolve(import.meta.dirname, '../../dist/apps/cli/main.js');
 
 let api: ApiServer;
 let worker: INestApplicationContext;
@@ -40,19 +38,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-async function run(...command: string[]): Promise<{ code: number | null; out: string; err: string }> {
-  const env = { ...process.env, LC_ALL: 'C', NO_COLOR: '1', SEMDISTILL_URL: api.url, SEMDISTILL_API_KEY: API_KEY };
-  const child = spawn(process.execPath, [MAIN, ...command], { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
-  const result = { code: null as number | null, out: '', err: '' };
-  child.stdout.on('data', (chunk) => {
-    result.out += chunk;
-  });
-  child.stderr.on('data', (chunk) => {
-    result.err += chunk;
-  });
-  result.code = await new Promise((done) => child.once('close', (code) => done(code)));
-  return result;
-}
+const run = (...command: string[]) => runCli(command, { folder, url: api.url, apiKey: API_KEY });
 
 /** A sweep of two temperatures, trained by the worker; the ids of all its trials. */
 async function train(settings: object): Promise<{ sweepId: string; trials: string[] }> {

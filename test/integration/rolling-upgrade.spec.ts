@@ -2,21 +2,14 @@
 // nothing is lost: same bytes, settled once, the API there again.
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { SettledRecord } from '#experiment';
 import { findJson, keys } from '#storage';
 import { eventually, filesOf, RealFleet } from '../support/real-fleet.js';
 
 const EPOCHS = 40;
 
-let real: RealFleet;
-
-beforeAll(async () => {
-  real = await RealFleet.open();
-});
-afterAll(() => real.close());
-beforeEach(() => real.reset());
-afterEach(() => real.clear());
+const real = RealFleet.forTests();
 
 async function startApi(): Promise<{ child: ChildProcess; url: string }> {
   const child = real.start('api');

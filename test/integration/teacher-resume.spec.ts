@@ -1,19 +1,12 @@
 // A teacher in training loses its trainer and its workers in all ways: it goes on from its checkpoint, to the same bytes.
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { keys } from '#storage';
 import { RealFleet } from '../support/real-fleet.js';
 
 /** Long enough to be interrupted three times on the way. */
 const EPOCHS = 60;
 
-let real: RealFleet;
-
-beforeAll(async () => {
-  real = await RealFleet.open();
-});
-afterAll(() => real.close());
-beforeEach(() => real.reset());
-afterEach(() => real.clear());
+const real = RealFleet.forTests();
 
 test.skipIf(process.platform !== 'linux')(
   'trainer killed, worker stopped, worker killed: each time it goes on from its checkpoint, to the same bytes',

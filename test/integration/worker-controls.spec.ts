@@ -1,27 +1,19 @@
 // Pause and resume of running trials, with the API and workers as processes with the real trainer: what stops leaves a
 // checkpoint and the device, what goes on ends with the bytes of an undisturbed run.
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 import { findJson, hasTrialEnded, keys, putJson, readTrialState } from '#storage';
 import { type RunningApi, startApi } from '../../apps/api/start-api.js';
 import { eventually, filesOf, RealFleet, trainersOf } from '../support/real-fleet.js';
 
 const EPOCHS = 40;
 
-let real: RealFleet;
+const real = RealFleet.forTests();
 let api: RunningApi;
 
-beforeAll(async () => {
-  real = await RealFleet.open();
-});
-afterAll(() => real.close());
 beforeEach(async () => {
-  await real.reset();
   api = await startApi(real.config, () => {});
 });
-afterEach(async () => {
-  await api.close();
-  await real.clear();
-});
+afterEach(() => api.close());
 
 async function post(path: string): Promise<{ status: number; body: Record<string, unknown> }> {
   const headers = { authorization: `Bearer ${real.config.apiKey}` };

@@ -2,17 +2,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { resolve } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { eventually, RealFleet } from '../support/real-fleet.js';
 
-let real: RealFleet;
-
-beforeAll(async () => {
-  real = await RealFleet.open();
-});
-afterAll(() => real.close());
-beforeEach(() => real.reset({ SEMDISTILL_MEMORY_MB: '4096' }));
-afterEach(() => real.clear());
+const real = RealFleet.forTests({ SEMDISTILL_MEMORY_MB: '4096' });
 
 const registered = (count: number) =>
   eventually(async () => {

@@ -1,7 +1,7 @@
 // Workers with the real trainer against a real Redis and a directory store: killed and stopped in all ways, a bundle goes on from
 // its stored checkpoint and ends with the files of an undisturbed run.
 import { existsSync } from 'node:fs';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { TrialResult } from '#experiment';
 import { findJson, keys, putJson } from '#storage';
 import { listBundle } from '../../apps/worker/stored-checkpoints.js';
@@ -10,14 +10,7 @@ import { childrenOf, eventually, filesOf, logKeyOf, RealFleet, trainersOf } from
 /** Of 3 steps each: long enough to be killed three times on the way. */
 const EPOCHS = 40;
 
-let real: RealFleet;
-
-beforeAll(async () => {
-  real = await RealFleet.open();
-});
-afterAll(() => real.close());
-beforeEach(() => real.reset());
-afterEach(() => real.clear());
+const real = RealFleet.forTests();
 
 test.skipIf(process.platform !== 'linux')(
   'trainer killed, worker stopped, worker killed: each time the bundle goes on from its checkpoint, to the same bytes',

@@ -6,7 +6,7 @@ import { readFileSync, readlinkSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { expect, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, vi } from 'vitest';
 import { type Config, readConfig } from '#config';
 import {
   bundleIdOf,
@@ -50,18 +50,25 @@ export class RealFleet {
   /** Variables of the fleet's processes. */
   environment: Record<string, string> = {};
 
-  private constructor(
-    private readonly bench: TrainerBench,
-    readonly redis: RedisServer,
-  ) {}
+  redis!: RedisServer;
+  private bench!: TrainerBench;
 
-  static async open(): Promise<RealFleet> {
-    const [bench, redis] = await Promise.all([TrainerBench.open(), startRedis()]);
-    return new RealFleet(bench, redis);
+  private constructor() {}
+
+  /** One for a file of tests: open for all of them, with a fresh Redis and store for each. `settings` are of the environment. */
+  static forTests(settings: Record<string, string> = {}): RealFleet {
+    const fleet = new RealFleet();
+    beforeAll(async () => {
+      [fleet.bench, fleet.redis] = await Promise.all([TrainerBench.open(), startRedis()]);
+    });
+    afterAll(() => Promise.all([fleet.bench.close(), fleet.redis.close()]));
+    beforeEach(() => fleet.reset(settings));
+    afterEach(() => fleet.clear());
+    return fleet;
   }
 
   /** A fresh Redis and store. */
-  async reset(settings: Record<string, string> = {}): Promise<void> {
+  private async reset(settings: Record<string, string>): Promise<void> {
     await this.redis.command('FLUSHALL');
     this.folder = await mkdtemp(join(tmpdir(), 'semdistill-fleet-'));
     this.environment = {
@@ -82,15 +89,11 @@ export class RealFleet {
   }
 
   /** Ends all workers and removes everything. */
-  async clear(): Promise<void> {
+  private async clear(): Promise<void> {
     for (const worker of this.workers) await this.end(worker, 'SIGKILL');
     await this.fleet.close();
     await this.store.close();
     await rm(this.folder, { recursive: true, force: true });
-  }
-
-  async close(): Promise<void> {
-    await Promise.all([this.bench.close(), this.redis.close()]);
   }
 
   startWorker(overrides: object = {}): ChildProcess {

@@ -1,6 +1,6 @@
 // Short forms of Nest's OpenAPI decorators: what an operation is for, what it takes, what it answers, how it refuses.
 // Schemas are named here and defined in schemas.ts.
-import { applyDecorators } from '@nestjs/common';
+import { applyDecorators, HttpCode, Post } from '@nestjs/common';
 import {
   ApiBody,
   ApiHeader,
@@ -103,6 +103,22 @@ export function Takes(name: SchemaName, example: unknown) {
 
 export function PathId(name: string, description: string) {
   return ApiParam({ name, description, schema: { type: 'string' } });
+}
+
+/** POST :id/cancel and its like: what steers a trial or sweep, answers with it as it is now, and refuses in the same ways. */
+export function Steers(
+  id: { name: string; description: string },
+  facts: OperationFacts & { path: string; answer: string; schema: SchemaName },
+) {
+  const { path, answer, schema, ...operation } = facts;
+  return applyDecorators(
+    Post(`:${id.name}/${path}`),
+    HttpCode(202),
+    Operation(operation),
+    PathId(id.name, id.description),
+    Answers(202, answer, schema),
+    Problems(400, 401, 404, 409, 503),
+  );
 }
 
 export function QueryText(

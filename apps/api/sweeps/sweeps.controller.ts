@@ -20,6 +20,7 @@ import {
   PathId,
   Problems,
   QueryText,
+  Steers,
   Takes,
 } from '../openapi/decorators.js';
 import { mapLimited } from '../records/map-limited.js';
@@ -39,6 +40,8 @@ import type { SweepListItem, SweepSubmission, SweepView } from './sweep-view.js'
 import { SweepsService } from './sweeps.service.js';
 
 const OVER: readonly string[] = ['completed', 'completed_with_failures', 'failed', 'cancelled'];
+
+const SWEEP_ID = { name: 'sweepId', description: 'From the answer to POST /v1/sweeps' };
 
 @Controller({ path: 'sweeps', version: '1' })
 export class SweepsController {
@@ -141,62 +144,54 @@ export class SweepsController {
     return this.sweeps.get(sweepId);
   }
 
-  @Post(':sweepId/cancel')
-  @HttpCode(202)
-  @Operation({
+  @Steers(SWEEP_ID, {
+    path: 'cancel',
     tag: 'sweeps',
     summary: 'Cancel a sweep',
     description: 'Stops its trials, except those that another open sweep asks for too. What is finished stays.',
+    answer: 'The sweep, cancelled',
+    schema: 'Sweep',
   })
-  @PathId('sweepId', 'From the answer to POST /v1/sweeps')
-  @Answers(202, 'The sweep, cancelled', 'Sweep')
-  @Problems(400, 401, 404, 409, 503)
   cancel(@Param('sweepId') sweepId: string, @Query() query: object): Promise<SweepView> {
     refuseQuery(query);
     return this.controls.cancel(sweepId);
   }
 
-  @Post(':sweepId/pause')
-  @HttpCode(202)
-  @Operation({
+  @Steers(SWEEP_ID, {
+    path: 'pause',
     tag: 'sweeps',
     summary: 'Pause a sweep',
     description:
       'Waiting trials wait on, running ones stop with a checkpoint within seconds, except those that another open sweep asks for too.',
+    answer: 'The sweep, paused',
+    schema: 'Sweep',
   })
-  @PathId('sweepId', 'From the answer to POST /v1/sweeps')
-  @Answers(202, 'The sweep, paused', 'Sweep')
-  @Problems(400, 401, 404, 409, 503)
   pause(@Param('sweepId') sweepId: string, @Query() query: object): Promise<SweepView> {
     refuseQuery(query);
     return this.controls.pause(sweepId);
   }
 
-  @Post(':sweepId/resume')
-  @HttpCode(202)
-  @Operation({
+  @Steers(SWEEP_ID, {
+    path: 'resume',
     tag: 'sweeps',
     summary: 'Resume a paused sweep',
     description: 'Every paused trial of it goes on from its checkpoint, to the same numbers as without the pause.',
+    answer: 'The sweep',
+    schema: 'Sweep',
   })
-  @PathId('sweepId', 'From the answer to POST /v1/sweeps')
-  @Answers(202, 'The sweep', 'Sweep')
-  @Problems(400, 401, 404, 409, 503)
   resume(@Param('sweepId') sweepId: string, @Query() query: object): Promise<SweepView> {
     refuseQuery(query);
     return this.controls.resume(sweepId);
   }
 
-  @Post(':sweepId/retry')
-  @HttpCode(202)
-  @Operation({
+  @Steers(SWEEP_ID, {
+    path: 'retry',
     tag: 'sweeps',
     summary: 'Try failed and cancelled trials again',
     description: 'A sweep that was settled becomes its next version: it is settled anew, with a new report.',
+    answer: 'The sweep',
+    schema: 'Sweep',
   })
-  @PathId('sweepId', 'From the answer to POST /v1/sweeps')
-  @Answers(202, 'The sweep', 'Sweep')
-  @Problems(400, 401, 404, 409, 503)
   retry(@Param('sweepId') sweepId: string, @Query() query: object): Promise<SweepView> {
     refuseQuery(query);
     return this.controls.retry(sweepId);

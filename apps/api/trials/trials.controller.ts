@@ -1,16 +1,27 @@
 // /v1/trials: one student trained once; its state, curve and files.
-import { Controller, Get, HttpCode, Param, Post, Query, Req, Res } from '@nestjs/common';
+import { Controller, Get, Param, Query, Req, Res } from '@nestjs/common';
 import type { Request, Response } from 'express';
 import { type FleetEvent, TRIAL_STATUSES } from '#experiment';
 import { TrialControlsService } from '../controls/trial-controls.service.js';
 import { EventStreamsService } from '../events/event-streams.service.js';
-import { Answers, AnswersEvents, Operation, Paged, PathId, Problems, QueryText } from '../openapi/decorators.js';
+import {
+  Answers,
+  AnswersEvents,
+  Operation,
+  Paged,
+  PathId,
+  Problems,
+  QueryText,
+  Steers,
+} from '../openapi/decorators.js';
 import type { Page } from '../records/records.service.js';
 import { QueryReader, refuseQuery } from '../requests/query.js';
 import type { ArtifactView, TrialMetricsView, TrialView } from './trial-view.js';
 import { TrialsService } from './trials.service.js';
 
 const OVER: readonly string[] = ['completed', 'failed', 'cancelled', 'pruned'];
+
+const TRIAL_ID = { name: 'trialId', description: 'From a sweep or distillation' };
 
 @Controller({ path: 'trials', version: '1' })
 export class TrialsController {
@@ -46,61 +57,53 @@ export class TrialsController {
     return this.trials.get(trialId);
   }
 
-  @Post(':trialId/cancel')
-  @HttpCode(202)
-  @Operation({
+  @Steers(TRIAL_ID, {
+    path: 'cancel',
     tag: 'trials',
     summary: 'Cancel a trial',
     description: 'Ends it without a result, for every sweep that asks for it; where it runs it stops within seconds.',
+    answer: 'The trial, cancelled',
+    schema: 'Trial',
   })
-  @PathId('trialId', 'From a sweep or distillation')
-  @Answers(202, 'The trial, cancelled', 'Trial')
-  @Problems(400, 401, 404, 409, 503)
   cancel(@Param('trialId') trialId: string, @Query() query: object): Promise<TrialView> {
     refuseQuery(query);
     return this.controls.cancel(trialId);
   }
 
-  @Post(':trialId/pause')
-  @HttpCode(202)
-  @Operation({
+  @Steers(TRIAL_ID, {
+    path: 'pause',
     tag: 'trials',
     summary: 'Pause a trial',
     description: 'Where it runs it stops with a checkpoint within seconds; the others of its bundle go on.',
+    answer: 'The trial, paused',
+    schema: 'Trial',
   })
-  @PathId('trialId', 'From a sweep or distillation')
-  @Answers(202, 'The trial, paused', 'Trial')
-  @Problems(400, 401, 404, 409, 503)
   pause(@Param('trialId') trialId: string, @Query() query: object): Promise<TrialView> {
     refuseQuery(query);
     return this.controls.pause(trialId);
   }
 
-  @Post(':trialId/resume')
-  @HttpCode(202)
-  @Operation({
+  @Steers(TRIAL_ID, {
+    path: 'resume',
     tag: 'trials',
     summary: 'Resume a paused trial',
     description: 'It goes on from its checkpoint, to the same numbers as without the pause.',
+    answer: 'The trial',
+    schema: 'Trial',
   })
-  @PathId('trialId', 'From a sweep or distillation')
-  @Answers(202, 'The trial', 'Trial')
-  @Problems(400, 401, 404, 409, 503)
   resume(@Param('trialId') trialId: string, @Query() query: object): Promise<TrialView> {
     refuseQuery(query);
     return this.controls.resume(trialId);
   }
 
-  @Post(':trialId/retry')
-  @HttpCode(202)
-  @Operation({
+  @Steers(TRIAL_ID, {
+    path: 'retry',
     tag: 'trials',
     summary: 'Try a failed or cancelled trial again',
     description: 'Where all sweeps that ask for it are settled, the newest of them is opened again.',
+    answer: 'The trial',
+    schema: 'Trial',
   })
-  @PathId('trialId', 'From a sweep or distillation')
-  @Answers(202, 'The trial', 'Trial')
-  @Problems(400, 401, 404, 409, 503)
   retry(@Param('trialId') trialId: string, @Query() query: object): Promise<TrialView> {
     refuseQuery(query);
     return this.controls.retry(trialId);

@@ -2,10 +2,17 @@
 // what bundles and teachers have in common. Knows not what is trained.
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type TrainedStudent, type TrainingListener, type TrainingSetup, trainStudents } from '#distillation';
+import {
+  type StepReport,
+  type TrainedStudent,
+  type TrainingListener,
+  type TrainingSetup,
+  trainStudents,
+} from '#distillation';
 import type { Engine } from '#engine';
 import { canonicalJson, type TrainingResume, type TrialSummary } from '#experiment';
 import { CHECKPOINT_FOLDER, type CheckpointManifest, findCheckpoint } from '../checkpoint-manifest.js';
+import type { TrainerMessage } from '../trainer-protocol.js';
 import { Checkpointer, readTensors } from './checkpointer.js';
 import { makeFolder } from './files.js';
 import type { TrainerPort } from './port.js';
@@ -41,6 +48,11 @@ const MICRO_BATCH_NOTE =
 
 /** A line of the log. */
 export const log = (line: string) => console.log(`${new Date().toISOString()} ${line}`);
+
+/** What the worker is told of a step; `trainLoss` by student. */
+export function progressOf(report: StepReport, trainLoss: Record<string, number>): TrainerMessage {
+  return { type: 'progress', phase: 'training', fraction: report.step / report.steps, ...report, trainLoss };
+}
 
 /** Trains to the end or until the port says stop; then the newest checkpoint is of that moment. The caller disposes the setup's tensors. */
 export async function trainWithCheckpoints(training: CheckpointedTraining): Promise<TrainingOutcome> {

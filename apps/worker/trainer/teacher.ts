@@ -16,7 +16,7 @@ import {
 } from '#semcom';
 import { teacherCheckpointJobOf } from '../checkpoint-manifest.js';
 import type { TrainerJob } from '../trainer-protocol.js';
-import { type CheckpointedTraining, log, trainWithCheckpoints } from './checkpointed-training.js';
+import { type CheckpointedTraining, log, progressOf, trainWithCheckpoints } from './checkpointed-training.js';
 import { bestModelName, type Checkpointer, placeModel } from './checkpointer.js';
 import { lossKernelOf, optimizerOf, splitTest } from './engine-parts.js';
 import {
@@ -109,14 +109,7 @@ function teacherListener(
   const metadata = { corpusId: job.corpus.corpusId, role: 'teacher' };
   let best: string | undefined;
   return {
-    onStep: (report) =>
-      tell({
-        type: 'progress',
-        phase: 'training',
-        fraction: report.step / report.steps,
-        ...report,
-        trainLoss: { [TRAINED]: report.trainLoss[0] as number },
-      }),
+    onStep: (report) => tell(progressOf(report, { [TRAINED]: report.trainLoss[0] as number })),
     onEpoch: (_student, metrics) => {
       const { epoch, step, trainLoss, validationLoss } = metrics;
       log(`epoch ${epoch}, step ${step}: loss ${trainLoss.toFixed(4)}, validation ${validationLoss.toFixed(4)}`);

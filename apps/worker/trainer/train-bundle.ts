@@ -6,7 +6,7 @@ import type { Hyperparameters, TrialSummary } from '#experiment';
 import { disposeWeights, weightsFromArrays } from '#semcom';
 import { type CheckpointManifest, checkpointJobOf } from '../checkpoint-manifest.js';
 import { type BundleContext, type BundleJob, kindOf, metadataOf } from './bundle-context.js';
-import { log, type TrainingOutcome, trainWithCheckpoints } from './checkpointed-training.js';
+import { log, progressOf, type TrainingOutcome, trainWithCheckpoints } from './checkpointed-training.js';
 import { bestModelName, type Checkpointer, epochModelName, placeModel } from './checkpointer.js';
 import { lossKernelOf, optimizerOf } from './engine-parts.js';
 import { makeFolder, modelBytes } from './files.js';
@@ -131,18 +131,10 @@ function listenerOf(
   const tell = throttled(port.send);
   const best = new Map<number, string>();
   return {
-    onStep: (report) =>
-      tell({
-        type: 'progress',
-        phase: 'training',
-        fraction: report.step / report.steps,
-        ...report,
-        trainLoss: Object.fromEntries(
-          job.trials
-            .map((trial, k) => [trial.trialId, report.trainLoss[k] as number] as const)
-            .filter(([, loss]) => Number.isFinite(loss)),
-        ),
-      }),
+    onStep: (report) => {
+      const losses = job.trials.map((trial, k) => [trial.trialId, report.trainLoss[k] as number] as const);
+      tell(progressOf(report, Object.fromEntries(losses.filter(([, loss]) => Number.isFinite(loss)))));
+    },
     onEpoch: (k, metrics) => {
       const { trialId } = trialOf(job, k);
       const { epoch, step, trainLoss, validationLoss, tokensPerSecond } = metrics;

@@ -110,23 +110,7 @@ int squaringsFor(float T) {
   return kSeparate;
 }
 
-// A row without a teacher: x = ch softmax's exponentials, added to sum as well.
-CLONES double exponentialsAlone(float* x, const Side student, int size) {
-  double total = 0;
-  for (int from = 0; from < size; from += kBlock) {
-    const int to = from + kBlock < size ? from + kBlock : size;
-    float sum = 0;
-#pragma omp simd reduction(+ : sum)
-    for (int v = from; v < to; ++v) {
-      const float e = exponential((x[v] + student.bias[v]) - student.top);
-      x[v] = e;
-      sum += e;
-    }
-    total += sum;
-  }
-  return total;
-}
-
+// A row without a teacher: its exponentials become its gradient, which is added to sum as well.
 CLONES void scaleAlone(float* x, float ch, int size, float* sum) {
 #pragma omp simd
   for (int v = 0; v < size; ++v) {
@@ -148,16 +132,18 @@ struct Row {
 Row lossOfRow(float* x, const float* bias, const float* teacher, const float* teacherBias, int label, int size, const Weights& weights,
               float* et, float* e1, float* biasGradient) {
   Row row;
-  const Side student{x, bias, largest(x, bias, size)};
   const float T = weights.temperature, hard = label >= 0 ? weights.hard : 0.0f;
-  const float ofLabel = label >= 0 ? (x[label] + bias[label]) - student.top : 0.0f;
+  float ofLabel = label >= 0 ? x[label] + bias[label] : 0.0f;
   double sum1;
   if (teacher == nullptr) {
-    sum1 = exponentialsAlone(x, student, size);
+    const float top = biased(x, bias, size, x);
+    ofLabel -= top;
+    sum1 = exponentials(x, size, top, 1.0f, x);
     scaleAlone(x, static_cast<float>(hard / sum1), size, biasGradient);
   } else {
     const int squarings = squaringsFor(T);
-    const Side other{teacher, teacherBias, largest(teacher, teacherBias, size)};
+    const Side student{x, bias, largest(x, bias, size)}, other{teacher, teacherBias, largest(teacher, teacherBias, size)};
+    ofLabel -= student.top;
     const Sums sums = exponentialsOfRow(x, student, other, 1.0f / T, squarings, size, et, e1);
     sum1 = sums.hard;
     row.soft = static_cast<double>(T) * T * (sums.gap / (T * sums.teacher) + std::log(sums.soft) - std::log(sums.teacher));
