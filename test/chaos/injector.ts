@@ -1,9 +1,9 @@
 // Does to the fleet what the schedule says, each fault at its time, and lets everything be well again at the end.
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { FAULTS, type SeenRequest } from '../support/fault-proxy.js';
+import { childrenOf as childProcessesOf, workingFolderOf } from '../support/processes.js';
 import { type ChaosFleet, fakeTimeLibrary } from './chaos-fleet.js';
 import type { Controls } from './controls.js';
 import { type PlannedFault, randomOf } from './schedule.js';
@@ -185,35 +185,9 @@ function tell(pid: number, signal: NodeJS.Signals): void {
 
 /** All processes below this one (Linux). */
 export function childrenOf({ child, isAlive }: Supervised): number[] {
-  try {
-    if (!isAlive) return [];
-    return readFileSync(`/proc/${child?.pid}/task/${child?.pid}/children`, 'utf8')
-      .split(' ')
-      .filter(Boolean)
-      .map(Number);
-  } catch {
-    return [];
-  }
+  return isAlive ? childProcessesOf(child?.pid) : [];
 }
 
 function trainersOf(worker: Supervised): number[] {
-  return childrenOf(worker).filter((pid) => {
-    try {
-      return readlinkSync(`/proc/${pid}/cwd`).includes('/work/');
-    } catch {
-      return false;
-    }
-  });
-}
-
-/** Processes that were started for this folder and still are (Linux). */
-export function processesOf(folder: string): string[] {
-  return readdirSync('/proc').filter((pid) => {
-    if (!/^\d+$/.test(pid) || Number(pid) === process.pid) return false;
-    try {
-      return readFileSync(`/proc/${pid}/environ`, 'utf8').includes(folder);
-    } catch {
-      return false;
-    }
-  });
+  return childrenOf(worker).filter((pid) => workingFolderOf(pid).includes('/work/'));
 }

@@ -1,10 +1,11 @@
 // One round: a fresh fleet, two sweeps that must come through and one that may be cancelled, faults for a while, then all is
 // well, and everything that must hold is looked at.
 import { setTimeout as delay } from 'node:timers/promises';
+import { processesNaming } from '../support/processes.js';
 import { filesOf } from '../support/real-fleet.js';
 import { ChaosFleet } from './chaos-fleet.js';
 import { Controls } from './controls.js';
-import { Injector, processesOf } from './injector.js';
+import { Injector } from './injector.js';
 import { faultsAtRest, faultsOfSweep, type Reference, resultsOf } from './invariants.js';
 import { Client, type ShownSweep, type SweepName } from './requests.js';
 import { type PlannedFault, scheduleOf } from './schedule.js';
@@ -77,7 +78,7 @@ async function round(fleet: ChaosFleet, { name, schedule, reference, say }: Opti
   await watcher.stop();
   const codes = await fleet.stop();
   for (const [process, code] of codes) if (code !== 0) faults.push(`${process} told to go ended with ${code}`);
-  const left = processesOf(fleet.folder);
+  const left = processesNaming(fleet.folder);
   if (left.length > 0) faults.push(`processes are left: ${left.join(', ')}`);
   for (const { crashes } of fleet.processes.values()) faults.push(...crashes);
   faults.push(...watcher.faults, ...controls.faults, ...injector.failures);

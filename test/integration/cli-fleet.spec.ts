@@ -5,7 +5,6 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
-  readdirSync,
   readFileSync,
   rmSync,
   statSync,
@@ -17,6 +16,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { processesNaming, processFile } from '../support/processes.js';
 
 const repository = resolve(dirname(fileURLToPath(import.meta.url)), '..', '..');
 const isRoot = process.getuid?.() === 0;
@@ -113,26 +113,7 @@ async function until(condition: () => boolean | Promise<boolean>, timeoutMs = 40
   }
 }
 
-/** Process ids whose command line or environment names this test's folder. */
-function processesOfTest(): number[] {
-  return processIds().filter((pid) => {
-    try {
-      const text = readFileSync(`/proc/${pid}/environ`, 'latin1') + readFileSync(`/proc/${pid}/cmdline`, 'latin1');
-      const state = readFileSync(`/proc/${pid}/stat`, 'utf8');
-      return pid !== process.pid && text.includes(folder) && !/\) Z /.test(state);
-    } catch {
-      return false;
-    }
-  });
-}
-
-function processIds(): number[] {
-  return readdirNumbers('/proc');
-}
-
-function readdirNumbers(path: string): number[] {
-  return readdirSync(path).map(Number).filter(Number.isInteger);
-}
+const processesOfTest = () => processesNaming(folder);
 
 function setMode(app: 'api' | 'worker', mode: string): void {
   writeFileSync(join(root, `mode-${app}`), mode);
@@ -206,7 +187,7 @@ describe('a local fleet', () => {
   it('shows no password on any command line', async () => {
     await new Driver().ready();
     const key = readFileSync(join(state, 'key'), 'utf8').trim();
-    const commandLines = processesOfTest().map((pid) => readFileSync(`/proc/${pid}/cmdline`, 'latin1'));
+    const commandLines = processesOfTest().map((pid) => processFile(pid, 'cmdline'));
     expect(commandLines.some((line) => line.includes('redis-server'))).toBe(true);
     expect(commandLines.filter((line) => line.includes(key))).toEqual([]);
   });
@@ -256,8 +237,7 @@ describe('a local fleet', () => {
 
   it('starts Redis again when it is killed, on the same data', async () => {
     const driver = await new Driver().ready();
-    const redis = () =>
-      processesOfTest().filter((pid) => readFileSync(`/proc/${pid}/stat`, 'latin1').includes('(redis-server)'));
+    const redis = () => processesOfTest().filter((pid) => processFile(pid, 'stat').includes('(redis-server)'));
     const [before] = redis();
     if (before === undefined) throw new Error('no Redis is running');
     process.kill(before, 'SIGKILL');

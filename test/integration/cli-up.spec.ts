@@ -1,11 +1,12 @@
 // `semdistill up` with everything real: it starts, serves the other commands in the same folder, and ends without a trace.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { processesNaming } from '../support/processes.js';
 
 const main = resolve(dirname(fileURLToPath(import.meta.url)), '..', '..', 'dist', 'apps', 'cli', 'main.js');
 const environment = {
@@ -21,21 +22,7 @@ let folder: string;
 let up: ChildProcess | undefined;
 let talk = '';
 
-function processesOfTest(): number[] {
-  return readdirSync('/proc')
-    .map(Number)
-    .filter(Number.isInteger)
-    .filter((pid) => {
-      try {
-        const words = readFileSync(`/proc/${pid}/environ`, 'latin1') + readFileSync(`/proc/${pid}/cmdline`, 'latin1');
-        return (
-          pid !== process.pid && words.includes(folder) && !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
-        );
-      } catch {
-        return false;
-      }
-    });
-}
+const processesOfTest = () => processesNaming(folder);
 
 async function until(condition: () => boolean, timeoutMs = 90_000): Promise<void> {
   const deadline = Date.now() + timeoutMs;

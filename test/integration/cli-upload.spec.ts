@@ -1,12 +1,13 @@
 // A large text on its way out of the command: streamed, so its size does not matter; what is too large is refused at once.
 import { spawn } from 'node:child_process';
-import { closeSync, ftruncateSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { MAX_TEXT_BYTES } from '#experiment';
+import { processFile } from '../support/processes.js';
 
 const MAIN = resolve(import.meta.dirname, '../../dist/apps/cli/main.js');
 const TEXT_BYTES = 300 * 2 ** 20;
@@ -54,11 +55,7 @@ async function run(...command: string[]): Promise<{ code: number | null; err: st
 
 /** The most memory the process has held so far, as Linux counts it; 0 when it is gone. */
 function peakOf(pid: number): number {
-  try {
-    return 1024 * Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0);
-  } catch {
-    return 0;
-  }
+  return 1024 * Number(/VmHWM:\s+(\d+)/.exec(processFile(pid, 'status'))?.[1] ?? 0);
 }
 
 test.skipIf(!hasProc)(

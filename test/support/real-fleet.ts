@@ -2,7 +2,6 @@
 // students that takes a few seconds, and what there is to see of it.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, readlinkSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -25,6 +24,7 @@ import { type BundleJob, openFleet, type RedisFleet } from '#queue';
 import { findJson, getJson, keys, type ObjectStore, openStore, putJson, readTrialState } from '#storage';
 import { listBundle, readCheckpoints } from '../../apps/worker/stored-checkpoints.js';
 import type { TrainerJob } from '../../apps/worker/trainer-protocol.js';
+import { childrenOf as childProcessesOf, processFile, workingFolderOf } from './processes.js';
 import { type RedisServer, startRedis } from './redis.js';
 import { TINY, TrainerBench } from './trainer-process.js';
 
@@ -286,12 +286,7 @@ export class RealFleet {
 
 /** Trainers of this worker, also the one that waits (Linux). */
 export function childrenOf(worker: ChildProcess): number[] {
-  const children = readFileSync(`/proc/${worker.pid}/task/${worker.pid}/children`, 'utf8').trim();
-  return children
-    .split(' ')
-    .filter(Boolean)
-    .map(Number)
-    .filter((pid) => isTrainer(pid, ''));
+  return childProcessesOf(worker.pid).filter((pid) => isTrainer(pid, ''));
 }
 
 /** Trainers of this worker that have a work folder, so a job (Linux). */
@@ -300,12 +295,7 @@ export function trainersOf(worker: ChildProcess): number[] {
 }
 
 function isTrainer(pid: number, folder: string): boolean {
-  try {
-    const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
-    return command.includes('trainer/main.js') && readlinkSync(`/proc/${pid}/cwd`).includes(folder);
-  } catch {
-    return false; // gone meanwhile
-  }
+  return processFile(pid, 'cmdline').includes('trainer/main.js') && workingFolderOf(pid).includes(folder);
 }
 
 /** Name and hash of everything a trial leaves but what holds times. */
