@@ -51,7 +51,7 @@ function addPeer(add, role, { set, batch, peers, options }) {
 function addWasm(contestants, { set, megaflops, options }) {
   const batch = 32;
   // A step of the textbook loss takes seconds.
-  const sizes = { ...options, batch, students: 1, steps: Math.min(options.steps, 4), warmup: 1 };
+  const sizes = { ...options, batch, students: 1, steps: Math.min(options.steps, 4), warmup: 0 };
   const block = `WebAssembly, ${set.name} vocabulary (${set.vocabularySize}), batch ${batch}`;
   for (const [role, label, more] of [
     ['wasm', 'semdistill, 1 student', []],
@@ -75,6 +75,6 @@ function addWasm(contestants, { set, megaflops, options }) {
 
 function ourArguments(set, { batch, students, steps, warmup, threads }) {
   const source = set.folder ? ['--data', set.folder] : ['--generated', String(set.vocabularySize)];
-  const numbers = { students, batch, steps, warmup, ...(threads ? { threads } : {}) };
+  const numbers = { students, batch, steps: steps + warmup, ...(threads ? { threads } : {}) };
   return [...source, ...Object.entries(numbers).flatMap(([name, value]) => [`--${name}`, String(value)])];
 }

@@ -7,7 +7,7 @@ Target tokens a second of our trainer beside PyTorch, in interleaved rounds on a
 
   --rounds N            rounds; each contestant runs once in each (3)
   --steps N             measured steps of a run, over all sentence lengths (8)
-  --warmup N            steps before them that do not count (2)
+  --warmup N            steps of a peer before those that count (2); ours goes through all its batches once
   --students K,K        sizes of our bundles (5,1)
   --vocabulary LIST     full, small (full,small)
   --batch N,N           sentences a batch (128)
