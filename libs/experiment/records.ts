@@ -1,5 +1,7 @@
 // What the object store holds, as types: corpora, teachers, trials, results, sweeps. JSON only; nothing here is mutable
 // once written (see keys.ts in libs/storage for where each lies).
+import type { AnalysisResult } from './analysis/analysis.js';
+import type { AnalysisConditions } from './analysis/request.js';
 import type { BleuCurve, EpochMetrics, Latency, TrialEvaluation } from './measurements.js';
 import type { Channel, ChannelProfile, DistillPart, Initialization, Split, SweepStatus } from './terms.js';
 
@@ -374,6 +376,18 @@ export type PreparationRequest =
       sentences: number;
     }
   | {
+      kind: 'analysis';
+      /** Both labels, as in 'demo and 3f2a…' */
+      name: string;
+      corpusId: string;
+      /** A: what the other is held against. */
+      reference: HybridSide;
+      other: HybridSide;
+      conditions: AnalysisConditions;
+      warnings: Warning[];
+      numericsVersion: number;
+    }
+  | {
       kind: 'verification';
       /** The model as a user would call it. */
       name: string;
@@ -456,12 +470,14 @@ export interface PreparationRecord {
 
 export interface PreparationResult {
   preparationId: string;
-  status: 'completed' | 'failed';
+  /** Cancelled: nobody is to make it until it is asked for again; written by whoever cancels. */
+  status: 'completed' | 'failed' | 'cancelled';
   failure?: { reason: string };
   corpusId?: string;
   teacherId?: string;
   hybridId?: string;
   verification?: Verification;
   crossDecoding?: CrossDecoding;
+  analysis?: AnalysisResult;
   finishedAt: string;
 }
