@@ -4,11 +4,12 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { AnalysisReport, PreparationResult, TrialEvaluation } from '#experiment';
-import { findJson, keys } from '#storage';
+import type { AnalysisReport, PreparationResult, TeacherRecord, TrialEvaluation } from '#experiment';
+import { findJson, getJson, keys, putJson } from '#storage';
 import { type RunningApi, startApi } from '../../apps/api/start-api.js';
 import { runCli } from '../support/cli-process.js';
 import { eventually, RealFleet, trainersOf } from '../support/real-fleet.js';
+import { TINY } from '../support/trainer-process.js';
 import { requireDocumented } from './api-server.js';
 
 const real = RealFleet.forTests();
@@ -66,9 +67,21 @@ const run = (...command: string[]) => runCli(command, { folder, url: api.url, ap
 /** Teacher and corpus in the store, two students trained by a worker. */
 async function trained(epochs: number) {
   const { trialIds } = await real.enqueue(epochs);
-  const worker = real.startWorker();
+  real.startWorker();
   const results = await real.results(trialIds);
-  return { worker, trialIds, evaluations: results.map(({ summary }) => summary?.evaluation as TrialEvaluation) };
+  return { trialIds, evaluations: results.map(({ summary }) => summary?.evaluation as TrialEvaluation) };
+}
+
+/** The teacher, and one that is like it but for some weights. */
+async function stored() {
+  await real.storeTiny();
+  const bytes = await readFile(join(TINY, 'teacher.safetensors'));
+  const start = 8 + Number(bytes.readBigUInt64LE(0));
+  for (let at = start; at + 4 <= bytes.length; at += 4 * 61) bytes.writeFloatLE(0.3 * bytes.readFloatLE(at), at);
+  const key = keys.teacherFile('worse', 'model.safetensors');
+  const file = { name: 'model.safetensors', key, ...(await real.store.put(key, bytes)), contentType: '' };
+  const teacher = await getJson<TeacherRecord>(real.store, keys.teacher('tiny'));
+  await putJson(real.store, keys.teacher('worse'), { ...teacher, teacherId: 'worse', name: 'worse', files: [file] });
 }
 
 test('the numbers are those of the trial, and the same request is answered from the record', async () => {
@@ -151,7 +164,8 @@ test('the numbers are those of the trial, and the same request is answered from 
 });
 
 test('a model differs from itself in nothing, over every channel', async () => {
-  await trained(1);
+  await stored();
+  real.startWorker();
   const body = {
     reference: 'tiny',
     other: 'tiny',
@@ -191,7 +205,8 @@ test('a model differs from itself in nothing, over every channel', async () => {
 });
 
 test('what cannot be compared is said at the door, every fault by name', async () => {
-  const { trialIds } = await trained(1);
+  await stored();
+  const { trialIds } = await real.enqueue(1);
   const faults = async (body: unknown) => {
     const answer = await post(body);
     expect(answer.status, answer.text).toBe(400);
@@ -215,7 +230,9 @@ test('what cannot be compared is said at the door, every fault by name', async (
     'headlineSnrDb: must be one of snrDb (3, 9), got 12',
   ]);
   expect((await post({ reference: 'tiny', other: 'nobody' })).status).toBe(404);
-  expect((await post({ reference: 'tiny', other: `${trialIds[0]}/no_such_model` })).body.detail).toMatch(/it has: /);
+  expect((await post({ reference: 'tiny', other: `${trialIds[0]}/no_such_model` })).body.detail).toMatch(
+    /it has: none yet/,
+  );
   expect((await post({ reference: 'tiny', other: 'tiny', corpus: 'none' })).status).toBe(404);
   expect((await ask('GET', '/v1/analyses/none')).status).toBe(404);
 
@@ -248,13 +265,15 @@ test('what cannot be compared is said at the door, every fault by name', async (
 });
 
 test('cancelled it frees the worker, asked for again it is made; a worker that dies is replaced', async () => {
-  const { worker, trialIds } = await trained(1);
+  await stored();
+  const worker = real.startWorker();
   const body = {
     reference: 'tiny',
-    other: trialIds[0],
+    other: 'worse',
     sentences: 20,
     channels: ['awgn', 'rayleigh', 'rician'],
-    snrDb: Array.from({ length: 32 }, (_, i) => i),
+    snrDb: Array.from({ length: 8 }, (_, i) => 2 * i),
+    headlineSnrDb: 6,
   };
   const { analysisId } = (await post(body)).body;
   await eventually(() => expect(trainersOf(worker)).toHaveLength(1));
@@ -286,12 +305,13 @@ test('cancelled it frees the worker, asked for again it is made; a worker that d
 });
 
 test('the command line shows the table and the worst sentences, and writes the report', async () => {
-  const { trialIds } = await trained(4);
-  const other = `${trialIds[1]}/final_student_model`;
+  await stored();
+  real.startWorker();
+  const other = 'worse';
   const flags = ['--snr', '3,12', '--test-sentences', '20'];
   const shown = await run('analyze', 'tiny', other, ...flags, '--worst', '2', '--output', 'out.html');
   expect(shown, shown.err).toMatchObject({ code: 0 });
-  expect(shown.out).toMatch(/^A: tiny, B: [0-9a-f]{12}\/final_student_model; 20 sentences of tiny$/m);
+  expect(shown.out).toMatch(/^A: tiny, B: worse; 20 sentences of tiny$/m);
   expect(shown.out).toMatch(/^BLEU-1 +0\.\d+ +0\.\d+ +[−+]?\d/m);
   expect(shown.out).toMatch(
     /where B loses most, at 12 dB[\s\S]* {2}sent {2}.+\n {2}A .*\(BLEU-1 [01]\.\d{3}\)\n {2}B .*[*[].*\(BLEU-1 0/,

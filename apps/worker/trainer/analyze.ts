@@ -86,13 +86,17 @@ class Analysis {
 
   /** Everything that is measured over one channel. */
   async over(channel: Channel): Promise<MeasuredChannel> {
+    const { headline = 0 } = this.request(channel, 'one');
     const [a, b] = [ownLink(this.sides.reference), ownLink(this.sides.other)];
     const decoded = async (link: Link) => (await measureDecoding(link, this.request(channel, 'all')))[0] as DecodedLink;
     const [own, others] = [await decoded(a), await decoded(b)];
     const referenceSends = await decoded({ transmitter: a.transmitter, receiver: b.receiver });
     const otherSends = await decoded({ transmitter: b.transmitter, receiver: a.receiver });
     const apart = async (link: Link, otherNoise: boolean) =>
-      (await measureDivergence(a, link, this.request(channel, 'one'), otherNoise))[0] as MeasuredDivergence;
+      withoutRounding(
+        (await measureDivergence(a, link, this.request(channel, 'one'), otherNoise))[0] as MeasuredDivergence,
+        headline,
+      );
     const measured = await apart(b, false);
     const floor = await apart(a, true);
     const { sentences: distances } = measured;
@@ -152,6 +156,15 @@ class Analysis {
     };
     return request;
   }
+}
+
+/** JSD <= (KL(p||q) + KL(q||p)) / 4 (Lin 1991): where both are 0 it is, too, and what float32 leaves of it is rounding. */
+function withoutRounding(measured: MeasuredDivergence, headline: number): MeasuredDivergence {
+  const { divergence, sentences } = measured;
+  const isZero = divergence.kl.map((kl, s) => kl === 0 && divergence.reverseKl[s] === 0);
+  const jsd = divergence.jsd.map((value, s) => (isZero[s] ? 0 : value));
+  const headlineJsd = (sentences.headlineJsd ?? []).map((value) => (isZero[headline] ? 0 : value));
+  return { ...measured, divergence: { ...divergence, jsd }, sentences: { ...sentences, headlineJsd } };
 }
 
 function ownLink(side: Sided): Link {
