@@ -23,6 +23,7 @@ import {
   type ReceivedSentence,
   renderAnalysis,
   type SentenceMeans,
+  wordsOf,
 } from '#experiment';
 import { disposeWeights, START, type Vocabulary, weightsFromArrays } from '#semcom';
 import type { TrainerJob } from '../trainer-protocol.js';
@@ -187,9 +188,9 @@ function received(vocabulary: Vocabulary, { headline }: DecodedLink, sentence: n
   };
 }
 
-/** Words as they stand in the vocabulary, <UNK> and <PAD> by name. */
+/** Words as they stand in the vocabulary, <UNK> and <PAD> by name; without the empty word, which no score counts. */
 function textOf(vocabulary: Vocabulary, ids: number[]): string {
-  return vocabulary.decode(ids[0] === START ? ids.slice(1) : ids);
+  return wordsOf(vocabulary.decode(ids[0] === START ? ids.slice(1) : ids)).join(' ');
 }
 
 /** Seven digits hold all that float32 knows. */
