@@ -8,6 +8,7 @@ import {
   type AnalysisReport,
   type AnalysisRequest,
   analysisFaults,
+  analysisSizeFaults,
   analysisWarnings,
   type CorpusRecord,
   type HybridSide,
@@ -71,10 +72,8 @@ export class AnalysesService {
     const corpus = wanted === undefined ? await this.corpusOf(a) : await this.corpora.resolve(wanted);
     const models = { reference: await this.comparable(a), other: await this.comparable(b) };
     const { name, vocabularySize } = corpus;
-    const faults = analysisFaults(
-      models,
-      wanted === undefined ? undefined : { name, vocabularySize, vocabularySha256: vocabularyOf(corpus) },
-    );
+    const own = wanted === undefined ? undefined : { name, vocabularySize, vocabularySha256: vocabularyOf(corpus) };
+    const faults = [...analysisFaults(models, own), ...analysisSizeFaults(conditions, corpus)];
     if (faults.length > 0) throw new InvalidRequest(faults);
     await this.requireStored([a, b]);
     const side = ({ label, file, architecture }: StoredModel): HybridSide => ({ label, file, architecture });

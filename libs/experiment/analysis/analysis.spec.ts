@@ -6,7 +6,7 @@ import { alignWords } from './align-words.js';
 import { type MeasuredChannel, type SentenceComparison, TESTED_DIFFERENCES, withoutSentences } from './analysis.js';
 import { renderAnalysis } from './analysis-files.js';
 import { buildAnalysis, contentHashOf } from './build-analysis.js';
-import { type AnalysisPreparation, analysisFaults, parseAnalysisRequest } from './request.js';
+import { type AnalysisPreparation, analysisFaults, analysisSizeFaults, parseAnalysisRequest } from './request.js';
 
 const architecture = { vocabularySize: 50, dModel: 16, dff: 32, heads: 2, encoderLayers: 2, decoderLayers: 1 };
 const corpus: CorpusRecord = {
@@ -278,5 +278,21 @@ describe('what may be asked', () => {
     const corpusFacts = { name: 'c', vocabularySize: 50, vocabularySha256: 'w' };
     const faults = analysisFaults({ reference: model('a', 'v'), other: model('b', 'v', 51) }, corpusFacts);
     expect(faults.map(({ path }) => path)).toEqual(['other', 'reference', 'other']);
+  });
+
+  it('is no more text than a report holds', () => {
+    const asked = { ...conditions, channels: ['awgn' as const, 'ideal' as const], sentences: 5000 };
+    expect(analysisSizeFaults(asked, { name: 'c', tokens: { test: 300_000 }, sentences: { test: 10_000 } })).toEqual(
+      [],
+    );
+    const long = { name: 'c', tokens: { test: 5_000_000 }, sentences: { test: 10_000 } };
+    expect(analysisSizeFaults(asked, long)).toEqual([
+      {
+        path: 'sentences',
+        message: expect.stringMatching(/^at most 600 for 2 channels: sentences of c have 500 tokens/),
+      },
+    ]);
+    // Asked for more than there are.
+    expect(analysisSizeFaults(asked, { ...long, tokens: { test: 5000 }, sentences: { test: 10 } })).toEqual([]);
   });
 });

@@ -157,6 +157,21 @@ export function analysisFaults(
   return faults;
 }
 
+/** A report holds every sentence three times over for each channel, and is read whole. */
+const MOST_TOKENS = 600_000;
+
+/** More text than a report can hold. */
+export function analysisSizeFaults(
+  { sentences, channels }: AnalysisConditions,
+  corpus: { name: string; tokens: { test: number }; sentences: { test: number } },
+): Fault[] {
+  const mean = corpus.tokens.test / Math.max(1, corpus.sentences.test);
+  const most = Math.max(1, Math.floor(MOST_TOKENS / (mean * channels.length)));
+  if (Math.min(sentences, corpus.sentences.test) <= most) return [];
+  const message = `at most ${most} for ${channels.length} channel${channels.length === 1 ? '' : 's'}: sentences of ${corpus.name} have ${mean.toFixed(0)} tokens on average, and a report holds ${MOST_TOKENS}`;
+  return [{ path: 'sentences', message }];
+}
+
 /** What an analysis of these models on this corpus cannot say. */
 export function analysisWarnings(
   models: { reference: HybridSide & { corpusId: string }; other: HybridSide & { corpusId: string } },
