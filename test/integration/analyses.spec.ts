@@ -335,6 +335,18 @@ test('the command line shows the table and the worst sentences, and writes the r
   expect(JSON.parse(json.out)).toMatchObject({ analysisId, state: 'completed', result: { format: 1 } });
   expect((await run('analyze', '--list')).out).toContain(analysisId);
 
+  const unwritable = await run('analyze', 'tiny', other, ...flags, '--output', 'nowhere/out.html');
+  expect(unwritable).toMatchObject({ code: 1 });
+  expect(unwritable.err).toContain('nowhere/out.html cannot be written');
+  expect(await run('cancel', analysisId)).toMatchObject({
+    code: 2,
+    err: expect.stringContaining('has ended already (completed)'),
+  });
+});
+
+test('what is typed wrong is one sentence and exit code 2, before anything is asked for', async () => {
+  await stored();
+  const other = 'worse';
   for (const [command, words] of [
     [['analyze', 'tiny'], 'B: is required'],
     [['analyze', 'tiny', other, '--snr', '3,x'], '--snr: must be a list'],
@@ -348,11 +360,5 @@ test('the command line shows the table and the worst sentences, and writes the r
     expect(wrong.err).toContain(words);
     expect(wrong.err).not.toMatch(/\n\s+at /);
   }
-  const unwritable = await run('analyze', 'tiny', other, ...flags, '--output', 'nowhere/out.html');
-  expect(unwritable).toMatchObject({ code: 1 });
-  expect(unwritable.err).toContain('nowhere/out.html cannot be written');
-  expect(await run('cancel', analysisId)).toMatchObject({
-    code: 2,
-    err: expect.stringContaining('has ended already (completed)'),
-  });
+  expect((await real.store.list(keys.preparations())).objects).toEqual([]);
 });
