@@ -1,6 +1,8 @@
 // Everything the API consists of, over connections that are handed in (real ones, or none to describe the API only).
 import { type DynamicModule, Module } from '@nestjs/common';
 import { APP_GUARD } from '@nestjs/core';
+import { AnalysesController } from './analyses/analyses.controller.js';
+import { AnalysesService } from './analyses/analyses.service.js';
 import { ArtifactsController } from './artifacts/artifacts.controller.js';
 import { ApiKeyGuard } from './authentication/api-key.guard.js';
 import { CONFIG, type Connections, FLEET, STORE } from './connections.js';
@@ -43,6 +45,7 @@ import { WorkersController } from './workers/workers.controller.js';
     ModelsController,
     HybridsController,
     VerificationsController,
+    AnalysesController,
     PreparationsController,
     SweepsController,
     DistillationsController,
@@ -60,6 +63,7 @@ import { WorkersController } from './workers/workers.controller.js';
     ModelsService,
     HybridsService,
     VerificationsService,
+    AnalysesService,
     PreparationsService,
     SweepsService,
     SweepSubmissionService,

@@ -1,6 +1,8 @@
 // The API over HTTP as the commands use it. Answers are trusted to have the agreed shapes; problems become Troubles with
 // the API's own sentence and faults.
 import type {
+  AnalysisConditions,
+  AnalysisReport,
   CorpusRecord,
   EpochMetrics,
   Fault,
@@ -81,15 +83,30 @@ export interface AcceptedDistillation {
 
 export interface PreparationView {
   preparationId: string;
-  kind: 'corpus' | 'teacher' | 'hybrid' | 'verification' | 'cross-decoding';
+  kind: 'corpus' | 'teacher' | 'hybrid' | 'verification' | 'cross-decoding' | 'analysis';
   name: string;
-  status: 'queued' | 'running' | 'completed' | 'failed';
+  status: 'queued' | 'running' | 'completed' | 'failed' | 'cancelled';
   progress?: { fraction: number; message: string };
   failure?: { reason: string };
   corpusId?: string;
   teacherId?: string;
   hybridId?: string;
   verification?: Verification;
+}
+
+/** What `state` and `result` say is all that the commands look at. */
+export interface AnalysisView {
+  analysisId: string;
+  state: PreparationView['status'];
+  reference: { label: string; sha256: string };
+  other: { label: string; sha256: string };
+  conditions: AnalysisConditions;
+  warnings: Warning[];
+  progress?: { fraction: number; message: string };
+  failure?: { reason: string };
+  createdAt: string;
+  result?: AnalysisReport;
+  links: { self: string; report: string };
 }
 
 /** A corpus or teacher in a list: stored, being made, or a built-in that could be made. */
@@ -150,12 +167,18 @@ export class ApiClient {
   preparation = (preparationId: string, signal?: AbortSignal) =>
     this.#get<PreparationView>(`/v1/preparations/${encodeURIComponent(preparationId)}`, signal);
   corpora = () => this.#all<CorpusView>('/v1/corpora');
+  analysis = (analysisId: string, signal?: AbortSignal) =>
+    this.#get<AnalysisView>(`/v1/analyses/${encodeURIComponent(analysisId)}`, signal);
+  analyses = () => this.#all<AnalysisView>('/v1/analyses');
   hybrids = () => this.#all<HybridRecord>('/v1/hybrids');
   teachers = () => this.#all<TeacherView>('/v1/teachers');
   workers = () => this.#all<LiveWorker>('/v1/workers');
   /** Cancels, pauses, resumes or tries again. Throws NotThere when there is no such sweep or trial. */
-  control = (kind: 'sweep' | 'trial', id: string, action: string) =>
-    this.json<{ status: string }>(`/v1/${kind}s/${encodeURIComponent(id)}/${action}`, { method: 'POST' });
+  control = (kind: 'sweep' | 'trial' | 'analysis', id: string, action: string) =>
+    this.json<{ status?: string; state?: string }>(
+      `/v1/${kind === 'analysis' ? 'analyses' : `${kind}s`}/${encodeURIComponent(id)}/${action}`,
+      { method: 'POST' },
+    );
   drain = (workerId: string) =>
     this.json<LiveWorker>(`/v1/workers/${encodeURIComponent(workerId)}/drain`, { method: 'POST' });
 

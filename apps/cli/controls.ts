@@ -9,15 +9,17 @@ import { EXIT_WRONG_REQUEST, Trouble } from './trouble.js';
 
 export type Action = 'cancel' | 'pause' | 'resume' | 'retry';
 
-/** Does it to the sweep of this id, or to the trial. */
+/** Does it to the sweep of this id, or to the trial or analysis. */
 export async function control(context: Context, action: Action, id: string): Promise<void> {
   const { terminal, texts } = context;
   const client = openClient(context);
-  for (const kind of ['sweep', 'trial'] as const) {
+  // Of analyses there is nothing to pause.
+  const kinds = action === 'cancel' ? (['sweep', 'trial', 'analysis'] as const) : (['sweep', 'trial'] as const);
+  for (const kind of kinds) {
     try {
       const answer = await client.control(kind, id, action);
       if (context.json) terminal.print(JSON.stringify(answer, null, 2));
-      else terminal.say(texts.controlled(action, kind, id, texts.status(answer.status)));
+      else terminal.say(texts.controlled(action, kind, id, texts.status(answer.status ?? answer.state ?? '')));
       return;
     } catch (error) {
       if (!(error instanceof NotThere)) throw error;

@@ -35,6 +35,7 @@ export async function waitForPreparation(
     view = await client.preparation(view.preparationId, context.interrupted);
   }
   terminal.live([]);
+  if (view.status === 'cancelled') throw new Trouble(texts.analysisCancelled(view.preparationId));
   if (view.status === 'failed')
     throw new Trouble(texts.preparationFailed(view.kind, view.name, view.failure?.reason ?? ''));
   return view;

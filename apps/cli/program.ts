@@ -1,6 +1,7 @@
 // The commands and flags of `semdistill`: which there are and which function each calls.
 import { Command, CommanderError, Option } from 'commander';
 import { BUILTIN_CORPORA, BUILTIN_TEACHERS } from '#experiment';
+import { analyze, listAnalyses } from './analyze.js';
 import { openClient } from './connection.js';
 import type { Context } from './context.js';
 import { type Action, control, extend, repair } from './controls.js';
@@ -10,6 +11,7 @@ import { hybrid, listHybrids } from './hybrid.js';
 import { pull } from './pull.js';
 import { listCorpora, listTeachers, makeBuiltinCorpus, report, status, trainTeacher } from './queries.js';
 import {
+  addAnalysisFlags,
   addExtensionFlags,
   addHyperparameterFlags,
   addPlacementFlags,
@@ -123,6 +125,20 @@ function addTrainingCommands(program: Command, texts: Texts, contextFor: Context
   add(hybridCommand, 'list', texts.helpHybridList).action((_flags, command) =>
     listHybrids(contextFor(command.optsWithGlobals())),
   );
+
+  const analyzeCommand = add(program, 'analyze', texts.helpAnalyze)
+    .argument('[A]', texts.helpAnalyzeModel('A'))
+    .argument('[B]', texts.helpAnalyzeModel('B'))
+    .option('--corpus <name>', texts.helpAnalyzeCorpus);
+  addAnalysisFlags(analyzeCommand, texts);
+  analyzeCommand
+    .option('--worst <n>', texts.helpAnalyzeWorst)
+    .option('--output <file>', texts.helpAnalyzeOutput)
+    .option('--list', texts.helpAnalyzeList)
+    .option('--no-wait', texts.helpNoWait)
+    .action((a, b, flags) =>
+      flags.list ? listAnalyses(contextFor(flags)) : analyze(contextFor(flags), [a, b], flags),
+    );
 
   add(program, 'watch', texts.helpWatch)
     .argument('<sweep>', texts.helpSweepId)

@@ -2,6 +2,7 @@
 // flags means, and the flag a fault's path means. What a value may be is judged by the parsers of #experiment alone.
 import { type Command, Option } from 'commander';
 import {
+  ANALYSIS_FIELDS,
   EVALUATION_FIELDS,
   EXTENSION_FIELDS,
   type Fault,
@@ -30,10 +31,19 @@ const SWEEP_FLAG_FIELDS: Fields = {
   ...PLACEMENT_FIELDS,
 };
 
+const { reference: _reference, other: _other, corpus: _corpus, ...ANALYSIS_FLAG_FIELDS } = ANALYSIS_FIELDS;
+
 /** The hyper-parameters; `varying` allows lists with commas. */
 export function addHyperparameterFlags(command: Command, texts: Texts, varying: boolean): void {
   addFlags(command, HYPERPARAMETER_FIELDS, texts, varying);
   addFlags(command, EVALUATION_FIELDS, texts, false);
+}
+
+/** How two models are measured. */
+export function addAnalysisFlags(command: Command, texts: Texts): void {
+  // The same names as of trials, but for the seed, which is of the noise alone.
+  const words = (name: string, meaning: string) => texts.fieldMeaning(name === 'seed' ? 'noiseSeed' : name, meaning);
+  addFlags(command, ANALYSIS_FLAG_FIELDS, { ...texts, fieldMeaning: words }, false);
 }
 
 /** Where and when it runs. */
@@ -164,6 +174,13 @@ export function distillationBody(flags: Flags): Body {
   return body;
 }
 
+/** The conditions of an analysis. */
+export function analysisBody(flags: Flags): Body {
+  return Object.fromEntries(
+    given(ANALYSIS_FLAG_FIELDS, flags).map(([name, field, typed]) => [name, valueOfFlag(field, typed)]),
+  );
+}
+
 export function teacherTrainingBody(flags: Flags): Body {
   return Object.fromEntries(
     given(TEACHER_TRAINING_FIELDS, flags).map(([name, field, typed]) => [name, valueOfFlag(field, typed)]),
@@ -210,6 +227,7 @@ export function inFlags(fault: Fault, flags: Flags): Fault {
   const match = /^(?:base\.|vary\.|evaluation\.)?(\w+)(?:\[\d+\])?$/.exec(fault.path);
   const name = match?.[1] ?? '';
   const fields: Fields = {
+    ...ANALYSIS_FLAG_FIELDS,
     ...TEACHER_TRAINING_FIELDS,
     ...SWEEP_FLAG_FIELDS,
     ...EVALUATION_FIELDS,

@@ -1,6 +1,7 @@
 // The words of the command line in Chinese.
 import type { ImportNote } from '#experiment';
 import type { Kind, Texts } from './texts.js';
+import { analysisChinese } from './texts-analysis-chinese.js';
 import { fleetChinese } from './texts-fleet-chinese.js';
 import { storeChinese } from './texts-store-chinese.js';
 
@@ -35,7 +36,10 @@ const FIELDS_ZH: Record<string, string> = {
   freezeKeptSide: '保留端与教师完全一致',
   createHybrid: '把学生的一端与教师的另一端合成混合模型',
   seed: '初值、数据顺序、dropout 与信道噪声的种子',
-  snrDb: '测量学生的信噪比（dB）',
+  snrDb: '测量的信噪比（dB）',
+  headlineSnrDb: '句子表所用的信噪比（dB），须为所测之一',
+  channels: '测量所用的信道',
+  noiseSeed: '噪声与衰落的种子；0 与试验评估所用相同',
   sentences: '测试句子数（取最前面的）',
   name: '名称',
   seeds: '每个设置对每个种子训练一次：列表，或 n 表示 1 到 n',
@@ -73,11 +77,13 @@ const KIND_ZH: Record<Kind, string> = {
   hybrid: '混合模型',
   verification: '复核',
   'cross-decoding': '交叉解码',
+  analysis: '分析',
 };
 
 export const chinese: Texts = {
   ...fleetChinese,
   ...storeChinese,
+  ...analysisChinese,
   language: 'zh',
   error: '错误：',
   interrupted: '已中断',

@@ -1,13 +1,15 @@
 // The words of the command line in English; their keys and parameters are the pattern of every other language.
 import type { ImportNote } from '#experiment';
+import { analysisEnglish } from './texts-analysis-english.js';
 import { fleetEnglish } from './texts-fleet-english.js';
 import { storeEnglish } from './texts-store-english.js';
 
-export type Kind = 'corpus' | 'teacher' | 'hybrid' | 'verification' | 'cross-decoding';
+export type Kind = 'corpus' | 'teacher' | 'hybrid' | 'verification' | 'cross-decoding' | 'analysis';
 
 export const english = {
   ...fleetEnglish,
   ...storeEnglish,
+  ...analysisEnglish,
   language: 'en' as 'en' | 'zh',
   error: 'error:',
   interrupted: 'interrupted',

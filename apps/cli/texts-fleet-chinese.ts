@@ -1,14 +1,14 @@
 // The words of the commands that steer trials, sweeps and workers, in Chinese.
 import type { fleetEnglish } from './texts-fleet-english.js';
 
-const KINDS = { sweep: '扫描', trial: '试验' };
+const KINDS = { sweep: '扫描', trial: '试验', analysis: '分析' };
 
 export const fleetChinese: typeof fleetEnglish = {
   controlled: (action, kind, id, state) => {
     const done = { cancel: '已取消', pause: '已暂停', resume: '已恢复', retry: '将重新训练' }[action];
     return `${KINDS[kind]} ${id} ${done}（当前：${state}）`;
   },
-  neitherToControl: (id) => `没有标识为 ${id} 的扫描或试验`,
+  neitherToControl: (id) => `没有标识为 ${id} 的扫描、试验或分析`,
   extended: (facts) =>
     `扫描 ${facts.id} 现为第 ${facts.version} 版：${facts.trials} 个试验，其中 ${facts.reused} 个以前已完成`,
   notExtended: (id) => `扫描 ${id} 已包含这些内容；没有改动`,

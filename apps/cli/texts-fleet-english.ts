@@ -1,11 +1,16 @@
 // The words of the commands that steer trials, sweeps and workers, in English.
 
 export const fleetEnglish = {
-  controlled: (action: 'cancel' | 'pause' | 'resume' | 'retry', kind: 'sweep' | 'trial', id: string, state: string) => {
+  controlled: (
+    action: 'cancel' | 'pause' | 'resume' | 'retry',
+    kind: 'sweep' | 'trial' | 'analysis',
+    id: string,
+    state: string,
+  ) => {
     const done = { cancel: 'cancelled', pause: 'paused', resume: 'resumed', retry: 'tried again' }[action];
     return `${kind} ${id} is ${done} (now: ${state})`;
   },
-  neitherToControl: (id: string) => `there is neither a sweep nor a trial ${id}`,
+  neitherToControl: (id: string) => `there is no sweep, trial or analysis ${id}`,
   extended: (facts: { id: string; version: number; trials: number; reused: number }) =>
     `sweep ${facts.id} is now version ${facts.version}: ${facts.trials} trials, ${facts.reused} of them done before`,
   notExtended: (id: string) => `sweep ${id} has all of that already; nothing was changed`,

@@ -3,6 +3,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import {
+  type AnalysisPreparation,
   type Architecture,
   type CorpusRecord,
   compareScores,
@@ -31,16 +32,24 @@ import {
 import { hashFiles, uploadFiles } from './artifacts.js';
 import { BUILTIN_CORPORA, BUILTIN_TEACHERS } from './builtins.js';
 import { writePackageText } from './corpus-text.js';
+import type { ForkedTrainer } from './forked-trainer.js';
 import { forkTrainer, giveBackIfStopped, inTime, type JobTools, patiently, stopIfAsked } from './job-tools.js';
+import { RecordWatch } from './record-watch.js';
 import { TeacherCheckpoints } from './teacher-checkpoints.js';
 import type { TrainerJob, TrainerMessage } from './trainer-protocol.js';
+import { newFence } from './trial-results.js';
 import { inWorkFolder } from './work-folder.js';
 import { packageRoot } from './worker-settings.js';
 
-type Outcome = Pick<PreparationResult, 'corpusId' | 'teacherId' | 'hybridId' | 'verification' | 'crossDecoding'>;
+type Outcome = Pick<
+  PreparationResult,
+  'corpusId' | 'teacherId' | 'hybridId' | 'verification' | 'crossDecoding' | 'analysis'
+>;
+type Ending = Outcome & Pick<PreparationResult, 'failure'> & { status: 'completed' | 'failed' };
 type CorpusJob = Extract<TrainerJob, { kind: 'prepare-corpus' | 'import-corpus' }>;
 type CorpusMessage = Extract<TrainerMessage, { type: 'corpus-completed' }>;
 type HybridMessage = Extract<TrainerMessage, { type: 'hybrid-completed' }>;
+type AnalysisMessage = Extract<TrainerMessage, { type: 'analysis-completed' }>;
 type CrossDecodedMessage = Extract<TrainerMessage, { type: 'cross-decoded' }>;
 type ScoresMessage = Extract<TrainerMessage, { type: 'scores-measured' }>;
 type TeacherMessage = Extract<TrainerMessage, { type: 'teacher-completed' }>;
@@ -56,11 +65,15 @@ const WORDS: Record<TrainerJob['kind'], string> = {
   'score-hybrid': 'scoring the hybrid',
   'measure-scores': 'measuring the model again',
   'cross-decode': 'joining every transmitter with every receiver',
+  analyze: 'measuring both models',
 };
 const REPORT_MS = 1_000;
 
 export class PreparationRun {
   private lastReportAt = Number.NEGATIVE_INFINITY;
+  private trainer?: ForkedTrainer;
+  /** Somebody has cancelled it, or another attempt has made it. */
+  private isOver = false;
 
   constructor(
     private readonly tools: JobTools,
@@ -74,17 +87,29 @@ export class PreparationRun {
     if (await store.head(keys.preparationResult(preparationId))) return;
     const { request } = await getJson<PreparationRecord>(store, keys.preparation(preparationId));
     log.log(`preparation ${preparationId}: ${request.kind} '${request.name}', attempt ${this.context.attempt}`);
+    const watch = new RecordWatch(this.tools, () => this.lookAtRecord());
     try {
       const outcome = await inWorkFolder(settings.config.cacheFolder, (workFolder) => this.make(request, workFolder));
       await this.finish({ status: 'completed', ...outcome });
     } catch (error) {
+      if (this.isOver)
+        return log.log(`preparation ${preparationId} has ended elsewhere or was cancelled; this attempt stops`);
       const isFinal = error instanceof Impossible || (this.context.isLastAttempt && isFault(error));
       if (!isFinal || this.context.signal.aborted) throw error;
       await this.finish({ status: 'failed', failure: { reason: (error as Error).message } });
+    } finally {
+      watch.stop();
     }
   }
 
-  private async finish(result: Omit<PreparationResult, 'preparationId' | 'finishedAt'>): Promise<void> {
+  /** A result that stands already ends this attempt: it could add nothing. */
+  private async lookAtRecord(): Promise<void> {
+    if (!(await this.tools.store.head(keys.preparationResult(this.job.preparationId)))) return;
+    this.isOver = true;
+    this.trainer?.stop(this.tools.settings.times.stopGraceMs);
+  }
+
+  private async finish(result: Ending): Promise<void> {
     const { preparationId } = this.job;
     const full: PreparationResult = { preparationId, ...result, finishedAt: new Date().toISOString() };
     await patiently(this.tools, this.context, () =>
@@ -104,6 +129,7 @@ export class PreparationRun {
     if (request.kind === 'hybrid') return this.makeHybrid(request, corpus, workFolder);
     if (request.kind === 'verification') return this.verify(request, corpus, workFolder);
     if (request.kind === 'cross-decoding') return this.crossDecode(request, corpus, workFolder);
+    if (request.kind === 'analysis') return this.analyze(request, corpus, workFolder);
     const { name } = request;
     if ('training' in request) {
       const { training } = request;
@@ -259,14 +285,10 @@ export class PreparationRun {
     workFolder: string,
   ): Promise<Outcome> {
     const { store, cache } = this.tools;
-    const fetched = async ({ file, architecture }: HybridSide, path: string) => {
-      await this.fetchUpload(file, path);
-      return { path, architecture };
-    };
     const job: TrainerJob = {
       kind: 'score-hybrid',
-      transmitter: await fetched(request.transmitter, join(workFolder, 'transmitter.safetensors')),
-      receiver: await fetched(request.receiver, join(workFolder, 'receiver.safetensors')),
+      transmitter: await this.fetchModel(request.transmitter, join(workFolder, 'transmitter.safetensors')),
+      receiver: await this.fetchModel(request.receiver, join(workFolder, 'receiver.safetensors')),
       corpus,
       corpusFolder: await cache.corpusFolder(corpus),
     };
@@ -288,6 +310,31 @@ export class PreparationRun {
       };
       await putJsonIfAbsent(store, keys.hybrid(hybridId), record);
       return { hybridId };
+    });
+  }
+
+  private async fetchModel({ file, architecture }: HybridSide, path: string) {
+    await this.fetchUpload(file, path);
+    return { path, architecture };
+  }
+
+  private async analyze(request: AnalysisPreparation, corpus: CorpusRecord, workFolder: string): Promise<Outcome> {
+    const { store, cache } = this.tools;
+    const job: TrainerJob = {
+      kind: 'analyze',
+      request,
+      reference: await this.fetchModel(request.reference, join(workFolder, 'reference.safetensors')),
+      other: await this.fetchModel(request.other, join(workFolder, 'other.safetensors')),
+      corpus,
+      corpusFolder: await cache.corpusFolder(corpus),
+    };
+    const { contentSha256, files } = await this.train<AnalysisMessage>(job, workFolder, 'analysis-completed');
+    const hashed = await hashFiles(join(workFolder, 'analysis'), files);
+    const { preparationId } = this.job;
+    const fence = newFence(this.context.attempt);
+    return patiently(this.tools, this.context, async () => {
+      const stored = await uploadFiles(store, hashed, (file) => keys.analysisFile(preparationId, fence, file));
+      return { analysis: { contentSha256, files: stored } };
     });
   }
 
@@ -316,11 +363,8 @@ export class PreparationRun {
     workFolder: string,
   ): Promise<Outcome> {
     const given: { path: string; architecture: Architecture }[] = [];
-    for (const [place, { file, architecture }] of models.entries()) {
-      const path = join(workFolder, `model-${place}.safetensors`);
-      await this.fetchUpload(file, path);
-      given.push({ path, architecture });
-    }
+    for (const [place, model] of models.entries())
+      given.push(await this.fetchModel(model, join(workFolder, `model-${place}.safetensors`)));
     const corpusFolder = await this.tools.cache.corpusFolder(corpus);
     const asked = { channel, channelProfile, snrDb, sentences };
     const job: TrainerJob = { kind: 'cross-decode', models: given, ...asked, corpus, corpusFolder };
@@ -331,7 +375,13 @@ export class PreparationRun {
 
   /** Runs one trainer and gives its completion message. Throws Impossible with the trainer's sentence. */
   private async train<
-    Message extends CorpusMessage | TeacherMessage | HybridMessage | ScoresMessage | CrossDecodedMessage,
+    Message extends
+      | CorpusMessage
+      | TeacherMessage
+      | HybridMessage
+      | ScoresMessage
+      | CrossDecodedMessage
+      | AnalysisMessage,
   >(job: TrainerJob, workFolder: string, type: Message['type'], checkpoints?: TeacherCheckpoints): Promise<Message> {
     let completed: Message | undefined;
     const onMessage = (message: TrainerMessage) => {
@@ -341,8 +391,9 @@ export class PreparationRun {
       if (message.type === 'progress') void this.report(message.fraction, WORDS[job.kind]);
     };
     await this.report(0, WORDS[job.kind]);
-    const trainer = await forkTrainer(this.tools, this.context, { workFolder, job, onMessage });
-    const end = await trainer.ended;
+    this.trainer = await forkTrainer(this.tools, this.context, { workFolder, job, onMessage });
+    if (this.isOver) this.trainer.stop(this.tools.settings.times.stopGraceMs);
+    const end = await this.trainer.ended;
     if (completed && end.kind === 'done') return completed;
     await checkpoints?.end(end);
     stopIfAsked(this.context);

@@ -1,6 +1,7 @@
 // What a worker and its trainer process say to each other: one job file before the start, small JSON messages after.
 // The trainer knows files and TensorFlow; it knows neither the queue nor the object store.
 import type {
+  AnalysisPreparation,
   Architecture,
   BleuCurve,
   Channel,
@@ -86,6 +87,14 @@ export type TrainerJob =
       corpusFolder: string;
     }
   | {
+      kind: 'analyze';
+      request: AnalysisPreparation;
+      reference: GivenModel;
+      other: GivenModel;
+      corpus: CorpusRecord;
+      corpusFolder: string;
+    }
+  | {
       kind: 'prepare-corpus';
       name: string;
       source: CorpusRecord['source'];
@@ -157,6 +166,8 @@ export type TrainerMessage =
   | { type: 'scores-measured'; scores: BleuCurve; numerics: Numerics }
   /** [transmitter][receiver] */
   | { type: 'cross-decoded'; bleu1: number[][]; numerics: Numerics }
+  /** Files in <workFolder>/analysis/. */
+  | { type: 'analysis-completed'; contentSha256: string; files: { name: string; contentType: string }[] }
   /** Files in <workFolder>/corpus/. */
   | {
       type: 'corpus-completed';

@@ -8,11 +8,13 @@ import {
   collate,
   type DecodedScores,
   decodedScores,
+  END,
   greedyDecode,
   longestFirst,
   noiseDeviation,
   type ProfileName,
   RandomStream,
+  SENTENCE_SCORES,
   transmit,
 } from '#semcom';
 import { drawUse } from './draws.js';
@@ -30,6 +32,10 @@ export interface EvaluationRequest {
   maxTokens: number;
   /** The ids that BLEU counts: up to END, without specials and the empty word. */
   scoredIds: (ids: ArrayLike<number>) => number[];
+  /** Other numbers are other noise and fading; absent: 0, the draws of all evaluations of trials. */
+  seed?: number;
+  /** Which SNR's sentences are given one by one, by its place; absent: none. */
+  headline?: number;
   /** Called between batches; false stops the evaluation by throwing EvaluationStopped. */
   goOn?: () => Promise<boolean>;
 }
@@ -54,7 +60,7 @@ const SCORES = [
   'wordErrorRate',
 ] as const satisfies (keyof DecodedScores)[];
 
-/** Draws of a batch at one SNR: keyed by SNR position and first sentence, common to every model. `variant` 1 is other noise. */
+/** Draws of a batch at one SNR: keyed by seed, SNR position and first sentence, common to every model. `variant` 1 is other noise. */
 export function evaluationUse(
   request: EvaluationRequest,
   batch: Batch,
@@ -67,7 +73,11 @@ export function evaluationUse(
     profile: request.channelProfile,
     deviation: noiseDeviation(request.snrDb[snr] as number),
   };
-  return drawUse(batch, use, (purpose) => new RandomStream(variant, `evaluation-${purpose}`, snr, from));
+  return drawUse(
+    batch,
+    use,
+    (purpose) => new RandomStream(2 * (request.seed ?? 0) + variant, `evaluation-${purpose}`, snr, from),
+  );
 }
 
 /** Sentences in batches of like length; positions are those of `order`. */
@@ -87,8 +97,10 @@ export function batchesOf(request: EvaluationRequest): { batch: Batch; from: num
 
 export interface DecodedLink {
   curves: BleuCurves;
-  /** BLEU-1 of each sentence, mean over SNR, in the order of the request */
-  sentenceBleu1: number[];
+  /** Of each sentence, mean over SNR, in the order of the request */
+  sentences: Record<(typeof SENTENCE_SCORES)[number], number[]>;
+  /** Each sentence at the request's headline SNR: the ids decoded, before END, and their scores. */
+  headline?: { ids: number[][]; bleu1: number[]; cumulativeBleu4: number[]; wordErrors: number[] };
 }
 
 /** Decodes every sentence at every SNR and scores each of the link's models. All SNRs of a batch are decoded at once. */
@@ -96,6 +108,7 @@ export async function measureDecoding(link: Link, request: EvaluationRequest): P
   const groups = linkGroups(link);
   const points = request.snrDb.length;
   const hypotheses: number[][][] = Array.from({ length: groups * points }, () => []);
+  const atHeadline: number[][][] = Array.from({ length: groups }, () => []);
   const references: number[][] = [];
   const order: number[] = [];
   for (const { batch, from, indices } of batchesOf(request)) {
@@ -105,22 +118,48 @@ export async function measureDecoding(link: Link, request: EvaluationRequest): P
     const ids = decodeAtAllSnrs(link, request, batch, from);
     for (let g = 0; g < groups; g++)
       for (let s = 0; s < points; s++)
-        for (let b = 0; b < batch.size; b++)
-          hypotheses[g * points + s]?.push(request.scoredIds(ids.row((g * points + s) * batch.size + b)));
+        for (let b = 0; b < batch.size; b++) {
+          const row = ids.row((g * points + s) * batch.size + b);
+          hypotheses[g * points + s]?.push(request.scoredIds(row));
+          if (s === request.headline) atHeadline[g]?.push(beforeEnd(row));
+        }
   }
+  const inOrder = <Value>(values: ArrayLike<Value>) => {
+    const out = new Array<Value>(order.length);
+    for (const [place, sentence] of order.entries()) out[sentence] = values[place] as Value;
+    return out;
+  };
   return Array.from({ length: groups }, (_, g) => {
     const curves = { snrDb: [...request.snrDb], ...noCurves() };
-    const sentenceBleu1 = new Array<number>(references.length).fill(0);
+    const sums = Object.fromEntries(SENTENCE_SCORES.map((score) => [score, new Float64Array(order.length)]));
+    let headline: DecodedLink['headline'];
     for (let s = 0; s < points; s++) {
-      const decoded = decodedScores(references, hypotheses[g * points + s] as number[][]);
-      for (const score of SCORES) curves[score].push(decoded.scores[score]);
-      for (const [place, value] of decoded.sentenceBleu1.entries()) {
-        const sentence = order[place] as number;
-        sentenceBleu1[sentence] = (sentenceBleu1[sentence] as number) + value / points;
+      const { scores, sentences } = decodedScores(references, hypotheses[g * points + s] as number[][]);
+      for (const score of SCORES) curves[score].push(scores[score]);
+      for (const score of SENTENCE_SCORES) {
+        const sum = sums[score] as Float64Array;
+        for (const [place, value] of sentences[score].entries()) sum[place] = (sum[place] as number) + value / points;
       }
+      if (s !== request.headline) continue;
+      const [bleu1, cumulativeBleu4] = [inOrder(sentences.bleu1), inOrder(sentences.cumulativeBleu4)];
+      headline = {
+        ids: inOrder(atHeadline[g] as number[][]),
+        bleu1,
+        cumulativeBleu4,
+        wordErrors: inOrder(sentences.wordErrors),
+      };
     }
-    return { curves, sentenceBleu1 };
+    const sentences = Object.fromEntries(
+      SENTENCE_SCORES.map((score) => [score, inOrder(sums[score] as Float64Array)]),
+    ) as DecodedLink['sentences'];
+    return { curves, sentences, ...(headline ? { headline } : {}) };
   });
+}
+
+/** A copy of the ids up to END. */
+function beforeEnd(ids: Int32Array): number[] {
+  const end = ids.indexOf(END);
+  return [...(end < 0 ? ids : ids.subarray(0, end))];
 }
 
 /** The scores of measureDecoding alone. */

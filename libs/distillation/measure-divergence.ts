@@ -41,9 +41,24 @@ export interface MeasuredDivergence {
   /** of the link's model */
   likelihood: LikelihoodCurves;
   teacher: LikelihoodCurves;
-  /** Real tokens of each sentence and its JSD a token, mean over SNR, in the order of the request. */
-  sentences: { tokens: number[]; jsd: number[] };
+  sentences: SentenceDistances;
 }
+
+/** Of each sentence, in the order of the request: its real tokens; the rest a token, mean over SNR. */
+export interface SentenceDistances {
+  tokens: number[];
+  jsd: number[];
+  /** nats, and share of the tokens whose word is the likeliest: of the link's model and of the teacher */
+  crossEntropy: number[];
+  tokenAccuracy: number[];
+  teacherCrossEntropy: number[];
+  teacherTokenAccuracy: number[];
+  /** At the request's headline SNR alone. */
+  headlineJsd?: number[];
+}
+
+const SENTENCE_MEANS = ['jsd', 'crossEntropy', 'tokenAccuracy', 'teacherCrossEntropy', 'teacherTokenAccuracy'] as const;
+type SentenceSums = Record<(typeof SENTENCE_MEANS)[number], Float64Array>;
 
 const MEANS = ['kl', 'reverseKl', 'jsd', 'top1Agreement', 'top5Overlap'] as const;
 const CKA_OF = { encOut: 'ckaEncOut', chEncOut: 'ckaChEncOut', memory: 'ckaMemory', decOut: 'ckaDecOut' } as const;
@@ -70,7 +85,10 @@ export async function measureDivergence(
       const heard = otherNoise ? evaluationUse(request, batch, s, from, 1) : use;
       addBatch(sums, { teacher, link }, { batch, indices }, { teacher: use, student: heard });
     }
-    for (const [g, one] of measured.entries()) sums.write(g, one, request.snrDb.length);
+    for (const [g, one] of measured.entries()) {
+      sums.write(g, one, request.snrDb.length);
+      if (s === request.headline) one.sentences.headlineJsd = sums.jsdOfSentences(g);
+    }
   }
   return measured;
 }
@@ -95,7 +113,14 @@ function nothingYet({ snrDb, sentences }: EvaluationRequest): MeasuredDivergence
     },
     likelihood: likelihood(),
     teacher: likelihood(),
-    sentences: { tokens: sentences.map(() => 0), jsd: sentences.map(() => 0) },
+    sentences: {
+      tokens: sentences.map(() => 0),
+      jsd: sentences.map(() => 0),
+      crossEntropy: sentences.map(() => 0),
+      tokenAccuracy: sentences.map(() => 0),
+      teacherCrossEntropy: sentences.map(() => 0),
+      teacherTokenAccuracy: sentences.map(() => 0),
+    },
   };
 }
 
@@ -131,7 +156,7 @@ class SnrSums {
   readonly counts = { right: 0, wrong: 0 };
   readonly likeness: Record<Tap, Likeness>;
   readonly sentenceTokens: Float64Array;
-  readonly sentenceJsd: Float64Array[];
+  readonly sentences: SentenceSums[];
   tokens = 0;
 
   /** What is sent knows no SNR: `sent` is filled at the first one and serves all. */
@@ -147,7 +172,9 @@ class SnrSums {
     this.outcomes = each(() => new OutcomeSums());
     this.agreed = each(() => ({ right: 0, wrong: 0 }));
     this.sentenceTokens = new Float64Array(sentences);
-    this.sentenceJsd = each(() => new Float64Array(sentences));
+    this.sentences = each(
+      () => Object.fromEntries(SENTENCE_MEANS.map((name) => [name, new Float64Array(sentences)])) as SentenceSums,
+    );
   }
 
   write(g: number, { divergence, likelihood, teacher, sentences }: MeasuredDivergence, points: number): void {
@@ -164,9 +191,15 @@ class SnrSums {
     this.teacherOutcomes.write(teacher);
     for (const [i, tokens] of this.sentenceTokens.entries()) {
       sentences.tokens[i] = tokens;
-      const jsd = (this.sentenceJsd[g]?.[i] as number) / tokens;
-      sentences.jsd[i] = (sentences.jsd[i] as number) + jsd / points;
+      for (const name of SENTENCE_MEANS) {
+        const value = (this.sentences[g]?.[name][i] as number) / tokens;
+        sentences[name][i] = (sentences[name][i] as number) + value / points;
+      }
     }
+  }
+
+  jsdOfSentences(g: number): number[] {
+    return Array.from(this.sentenceTokens, (tokens, i) => (this.sentences[g]?.jsd[i] as number) / tokens);
   }
 }
 
@@ -199,7 +232,7 @@ function addBatch(
         const [theirs, ours] = [rowOutcomes(known, wanted).dataSync(), rowOutcomes(student, wanted).dataSync()];
         const sentenceOf = (at: number) => indices[Math.floor((some[at] as number) / input.tokens)] as number;
         addDistances(sums, distances, some.length, sentenceOf);
-        addOutcomes(sums, theirs, ours, wanted);
+        addOutcomes(sums, theirs, ours, { targets: wanted, sentenceOf });
       });
     }
   });
@@ -227,7 +260,7 @@ function addDistances(
 ): void {
   const jsd = MEASURES.indexOf('jsd');
   for (const [g, sum] of sums.measures.entries()) {
-    const ofSentence = sums.sentenceJsd[g] as Float64Array;
+    const { jsd: ofSentence } = sums.sentences[g] as SentenceSums;
     for (let row = 0; row < rows; row++) {
       const at = (g * rows + row) * MEASURES.length;
       for (let m = 0; m < MEASURES.length; m++) sum[m] = (sum[m] as number) + (values[at + m] as number);
@@ -237,16 +270,31 @@ function addDistances(
   }
 }
 
-function addOutcomes(sums: SnrSums, theirs: ArrayLike<number>, ours: ArrayLike<number>, targets: Int32Array): void {
+function addOutcomes(
+  sums: SnrSums,
+  theirs: ArrayLike<number>,
+  ours: ArrayLike<number>,
+  { targets, sentenceOf }: { targets: Int32Array; sentenceOf: (at: number) => number },
+): void {
   const width = OUTCOMES.length;
+  const add = (to: Float64Array, sentence: number, value: number) => {
+    to[sentence] = (to[sentence] as number) + value;
+  };
   for (let row = 0; row < targets.length; row++) {
     const known = row * width;
+    const sentence = sentenceOf(row);
     const isTeacherRight = theirs[known + 2] === targets[row];
     sums.teacherOutcomes.add(theirs[known] as number, theirs[known + 1] as number, isTeacherRight);
     sums.counts[isTeacherRight ? 'right' : 'wrong'] += 1;
     for (const [g, outcomes] of sums.outcomes.entries()) {
       const at = (g * targets.length + row) * width;
-      outcomes.add(ours[at] as number, ours[at + 1] as number, ours[at + 2] === targets[row]);
+      const isRight = ours[at + 2] === targets[row];
+      outcomes.add(ours[at] as number, ours[at + 1] as number, isRight);
+      const own = sums.sentences[g] as SentenceSums;
+      add(own.crossEntropy, sentence, -(ours[at] as number));
+      add(own.teacherCrossEntropy, sentence, -(theirs[known] as number));
+      if (isRight) add(own.tokenAccuracy, sentence, 1);
+      if (isTeacherRight) add(own.teacherTokenAccuracy, sentence, 1);
       const agreed = sums.agreed[g] as { right: number; wrong: number };
       if (ours[at + 2] === theirs[known + 2]) agreed[isTeacherRight ? 'right' : 'wrong'] += 1;
     }

@@ -39,8 +39,12 @@ export function preparationIdOf(request: PreparationRequest): string {
     const models = request.models.map(({ file, ...model }) => ({ ...model, file: file.sha256 }));
     return idOf('preparation', { ...asked, models });
   }
+  const content = ({ file, ...side }: HybridSide) => ({ ...side, file: file.sha256 });
+  if (request.kind === 'analysis') {
+    const { reference, other } = request;
+    return idOf('preparation', { ...request, reference: content(reference), other: content(other) });
+  }
   if (request.kind === 'hybrid') {
-    const content = ({ file, ...side }: HybridSide) => ({ ...side, file: file.sha256 });
     const { transmitter, receiver } = request;
     return idOf('preparation', {
       ...request,

@@ -1,4 +1,5 @@
 // WHAT is asked and answered: requests, plans, ids, warnings, statistics, reports. Pure; knows no queue, store or tensor.
+export * from './analysis/index.js';
 export { bundleMemoryBytes } from './bundle-memory.js';
 export * from './cross-decoding.js';
 export * from './errors.js';

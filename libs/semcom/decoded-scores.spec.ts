@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { Calibration } from './calibration.js';
-import { decodedScores } from './decoded-scores.js';
+import { decodedScores, SENTENCE_SCORES } from './decoded-scores.js';
 import { wordErrors } from './word-errors.js';
 
 // Scores of decoded sentences against nltk, and what nltk does not have by hand.
@@ -30,7 +30,7 @@ const pairs = golden.sentenceBleu.map(({ reference, hypothesis, scores }) => ({
 describe('decodedScores', () => {
   it('gives nltk’s individual and cumulative BLEU of every golden sentence', () => {
     for (const { reference, hypothesis, scores: wanted } of pairs) {
-      const { scores, sentenceBleu1 } = decodedScores([reference], [hypothesis]);
+      const { scores, sentences } = decodedScores([reference], [hypothesis]);
       for (const order of [2, 3, 4] as const) {
         expect(Math.abs(scores[`bleu${order}`] - (wanted[`individual${order}`] as number))).toBeLessThan(1e-9);
         expect(Math.abs(scores[`cumulativeBleu${order}`] - (wanted[`cumulative${order}`] as number))).toBeLessThan(
@@ -39,7 +39,8 @@ describe('decodedScores', () => {
       }
       expect(Math.abs(scores.bleu1 - (wanted.individual1 as number))).toBeLessThan(1e-9);
       expect(Math.abs(scores.corpusBleu - (wanted.cumulative4 as number))).toBeLessThan(1e-9);
-      expect(sentenceBleu1[0]).toBe(scores.bleu1);
+      for (const score of SENTENCE_SCORES) if (score !== 'wordErrors') expect(sentences[score][0]).toBe(scores[score]);
+      expect(sentences.wordErrors[0]).toBe(wordErrors(reference, hypothesis));
     }
   });
 

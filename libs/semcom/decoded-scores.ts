@@ -20,29 +20,54 @@ export interface DecodedScores {
   wordErrorRate: number;
 }
 
-/** Scores of all sentences, and BLEU-1 of each. Throws RangeError when the lists differ in length. */
+/** What is scored sentence by sentence; BLEU as in DecodedScores. */
+export const SENTENCE_SCORES = [
+  'bleu1',
+  'bleu2',
+  'bleu3',
+  'bleu4',
+  'cumulativeBleu2',
+  'cumulativeBleu3',
+  'cumulativeBleu4',
+  'exactSentences',
+  'wordErrors',
+] as const;
+
+/** Of each sentence, in the order given: its BLEU, 1 where it arrived word for word, and how many word edits it takes. */
+export type SentenceScores = Record<(typeof SENTENCE_SCORES)[number], Float64Array>;
+
+/** Scores of all sentences together, and of each. Throws RangeError when the lists differ in length. */
 export function decodedScores(
   references: readonly (readonly number[])[],
   hypotheses: readonly (readonly number[])[],
-): { scores: DecodedScores; sentenceBleu1: Float64Array } {
+): { scores: DecodedScores; sentences: SentenceScores } {
   const individual = [0, 0, 0, 0];
   const cumulative = [0, 0, 0, 0];
-  const sentenceBleu1 = new Float64Array(references.length);
+  const sentences = Object.fromEntries(
+    SENTENCE_SCORES.map((score) => [score, new Float64Array(references.length)]),
+  ) as SentenceScores;
+  const own = [sentences.bleu1, sentences.bleu2, sentences.bleu3, sentences.bleu4];
+  const upTo = [undefined, sentences.cumulativeBleu2, sentences.cumulativeBleu3, sentences.cumulativeBleu4];
   let [place, exact, errors, words] = [0, 0, 0, 0];
   for (const scores of sentenceBleus(references, hypotheses)) {
     // Each score is the brevity penalty times a precision, so the geometric mean of the first n is cumulative BLEU-n.
     let logarithm = 0;
     for (let n = 0; n < 4; n++) {
       logarithm += Math.log(scores[n] as number);
+      const geometric = Math.exp(logarithm / (n + 1));
       individual[n] = (individual[n] as number) + (scores[n] as number);
-      cumulative[n] = (cumulative[n] as number) + Math.exp(logarithm / (n + 1));
+      cumulative[n] = (cumulative[n] as number) + geometric;
+      (own[n] as Float64Array)[place] = scores[n] as number;
+      const cumulated = upTo[n];
+      if (cumulated) cumulated[place] = geometric;
     }
     const [reference, hypothesis] = [references[place] as readonly number[], hypotheses[place] as readonly number[]];
     const wrong = wordErrors(reference, hypothesis);
     exact += wrong === 0 ? 1 : 0;
     errors += wrong;
     words += reference.length;
-    sentenceBleu1[place++] = scores[0] as number;
+    sentences.exactSentences[place] = wrong === 0 ? 1 : 0;
+    sentences.wordErrors[place++] = wrong;
   }
   const mean = (sums: number[], n: number) => (sums[n - 1] as number) / references.length;
   const pairs = references.map((reference, i) => ({
@@ -61,5 +86,5 @@ export function decodedScores(
     exactSentences: exact / references.length,
     wordErrorRate: errors / words,
   };
-  return { scores, sentenceBleu1 };
+  return { scores, sentences };
 }

@@ -14,6 +14,7 @@ describe('keys of the record', () => {
       keys.trialArtifact(id, id, id),
       keys.bundleCheckpointFile(id, id, id),
       keys.sweepReport(id, 'report.html'),
+      keys.analysisFile(id, id, 'report.html'),
     ]) {
       expect(isKey(key)).toBe(true);
     }

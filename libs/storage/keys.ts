@@ -38,6 +38,10 @@ export const keys = {
   hybridFile: (hybridId: string, file: string) => `hybrids/${safe(hybridId)}/${safe(file)}`,
   hybrids: () => 'hybrids/',
 
+  /** A file of an analysis as one attempt wrote it; the preparation's result says which attempt counts. */
+  analysisFile: (analysisId: string, fence: string, file: string) =>
+    `analyses/${safe(analysisId)}/attempts/${safe(fence)}/${safe(file)}`,
+
   upload: (sha256: string) => `uploads/${safe(sha256)}`,
   uploads: () => 'uploads/',
 

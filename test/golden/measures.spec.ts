@@ -10,11 +10,12 @@ import {
   measureDivergence,
   plainDistances,
   rowOutcomes,
+  type SentenceDistances,
   TAPS,
   tapsOf,
 } from '#distillation';
 import { startEngine } from '#engine';
-import { type Batch, type ChannelName, disposeWeights, divergences, initialArrays, meanDivergences, RandomStream, shiftTargets, type Weights, weightsFromArrays } from '#semcom';
+import { type Batch, type ChannelName, decodedScores, disposeWeights, divergences, initialArrays, meanDivergences, RandomStream, SENTENCE_SCORES, shiftTargets, type Weights, weightsFromArrays } from '#semcom';
 import { golden, tinyModel } from './tiny-models.js';
 
 const engine = await startEngine({ backend: 'auto' });
@@ -104,21 +105,52 @@ describe(`measures of links on ${engine.numerics.backend}`, () => {
 
   it('the values of sentences make up the means, whatever the order of the batches', async () => {
     const [measured] = await measureDivergence(teacher, student, request);
-    const { tokens, jsd } = measured?.sentences ?? { tokens: [], jsd: [] };
+    const values = measured?.sentences as SentenceDistances;
+    const { tokens } = values;
     expect(tokens).toEqual(sentences.map((row) => row.length - 1));
     const total = tokens.reduce((sum, n) => sum + n, 0);
-    const mean = tokens.reduce((sum, n, i) => sum + n * (jsd[i] as number), 0) / total;
-    const curve = measured?.divergence.jsd ?? [];
-    expect(mean).toBeCloseTo(((curve[0] as number) + (curve[1] as number)) / 2, 9);
+    const overTokens = (own: number[]) => tokens.reduce((sum, n, i) => sum + n * (own[i] as number), 0) / total;
+    const overSnr = (curve: number[] = []) => ((curve[0] as number) + (curve[1] as number)) / 2;
+    expect(overTokens(values.jsd)).toBeCloseTo(overSnr(measured?.divergence.jsd), 9);
+    for (const name of ['crossEntropy', 'tokenAccuracy'] as const) {
+      expect(overTokens(values[name])).toBeCloseTo(overSnr(measured?.likelihood[name]), 9);
+      const ofTeacher = name === 'crossEntropy' ? values.teacherCrossEntropy : values.teacherTokenAccuracy;
+      expect(overTokens(ofTeacher)).toBeCloseTo(overSnr(measured?.teacher[name]), 9);
+    }
     const [decoded] = await measureDecoding(teacher, request);
-    const bleu = decoded?.sentenceBleu1 ?? [];
-    const bleuCurve = decoded?.curves.bleu1 ?? [];
-    expect(bleu.reduce((sum, value) => sum + value, 0) / bleu.length).toBeCloseTo(
-      ((bleuCurve[0] as number) + (bleuCurve[1] as number)) / 2,
-      9,
-    );
+    const words = sentences.map((row) => request.scoredIds(row).length).reduce((sum, n) => sum + n, 0);
+    const sum = (own: number[] = []) => own.reduce((all, value) => all + value, 0);
+    for (const score of SENTENCE_SCORES) {
+      const own = sum(decoded?.sentences[score]);
+      if (score === 'wordErrors') expect(own / words).toBeCloseTo(overSnr(decoded?.curves.wordErrorRate), 9);
+      else expect(own / sentences.length).toBeCloseTo(overSnr(decoded?.curves[score]), 9);
+    }
     expect(decoded?.curves.exactSentences[1]).toBeGreaterThan(0);
     expect(decoded?.curves.wordErrorRate[1]).toBeLessThan(decoded?.curves.wordErrorRate[0] as number);
+  });
+
+  it('sentences at one SNR are those behind its means, and another seed is other noise', async () => {
+    const scoredIds = (row: ArrayLike<number>) => [...Array.from(row), 2].slice(0, [...Array.from(row), 2].indexOf(2)).filter((id) => id > 3);
+    const asked = { ...request, scoredIds, headline: 1 };
+    const [measured] = await measureDivergence(teacher, student, asked);
+    const { tokens, headlineJsd = [] } = measured?.sentences as SentenceDistances;
+    const total = tokens.reduce((sum, n) => sum + n, 0);
+    const mean = tokens.reduce((sum, n, i) => sum + n * (headlineJsd[i] as number), 0) / total;
+    expect(mean).toBeCloseTo(measured?.divergence.jsd[1] as number, 9);
+    const [decoded] = await measureDecoding(teacher, asked);
+    const { ids = [], bleu1 = [] } = decoded?.headline ?? {};
+    expect(bleu1.reduce((sum, value) => sum + value, 0) / bleu1.length).toBeCloseTo(
+      decoded?.curves.bleu1[1] as number,
+      9,
+    );
+    for (const [i, row] of sentences.entries()) {
+      const { scores } = decodedScores([scoredIds(row)], [scoredIds(ids[i] as number[])]);
+      expect(bleu1[i]).toBe(scores.bleu1);
+    }
+    const [again] = await measureDecoding(teacher, { ...asked, seed: 0 });
+    const [other] = await measureDecoding(teacher, { ...asked, seed: 1 });
+    expect(again?.curves).toEqual(decoded?.curves);
+    expect(other?.curves).not.toEqual(decoded?.curves);
   });
 
   it('a model in a stack gets the numbers it would get alone, to the last digit', async () => {

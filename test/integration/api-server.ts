@@ -134,7 +134,11 @@ interface Document {
 const document = JSON.parse(readFileSync(new URL('../../apps/api/openapi.json', import.meta.url), 'utf8')) as Document;
 
 /** Throws when the answer is not what the document promises for this operation and status. */
-function requireDocumented(method: string, path: string, answer: Answer): void {
+export function requireDocumented(
+  method: string,
+  path: string,
+  answer: Pick<Answer, 'status' | 'headers' | 'body' | 'text'>,
+): void {
   if (answer.body === undefined) return;
   const bare = path.split('?')[0] ?? path;
   const template = Object.keys(document.paths).find((candidate) =>

@@ -501,7 +501,7 @@ describe('steering', () => {
     expect(trial).toMatchObject({ code: 0, err: expect.stringContaining('试验 trial1 将重新训练（当前：排队）') });
     expect(JSON.parse((await run(['retry', 'trial1', '--json'])).out)).toMatchObject({ trialId: 'trial1' });
     const neither = await run(['resume', 'nowhere']);
-    expect(neither).toMatchObject({ code: 2, err: expect.stringContaining('neither a sweep nor a trial nowhere') });
+    expect(neither).toMatchObject({ code: 2, err: expect.stringContaining('no sweep, trial or analysis nowhere') });
     routes['POST /v1/sweeps/sweep1/cancel'] = json(409, { status: 409, detail: 'Sweep sweep1 has ended already.' });
     expect(await run(['cancel', 'sweep1'])).toMatchObject({
       code: 2,

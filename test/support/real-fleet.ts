@@ -141,7 +141,7 @@ export class RealFleet {
   }
 
   /** Teacher and corpus in the store. */
-  private async storeTiny(): Promise<void> {
+  async storeTiny(): Promise<void> {
     const { bench, store } = this;
     const { teacher, corpus } = bench.bundle({}, TEMPERATURES) as Extract<TrainerJob, { kind: 'bundle' }>;
     const teacherKey = keys.teacherFile('tiny', 'model.safetensors');

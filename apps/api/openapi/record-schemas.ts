@@ -31,7 +31,7 @@ export function exactly(properties: Record<string, JsonSchema>): JsonSchema {
 const resumes = listOf(exactly({ step: count, numerics: ref('Numerics'), hasOtherNumerics: flag }));
 const microBatches = listOf(exactly({ step: count, parts: count, note: text }));
 
-const storedFile = exactly({ name: text, key: text, size: count, sha256: text, contentType: text });
+export const storedFile = exactly({ name: text, key: text, size: count, sha256: text, contentType: text });
 const numbers = listOf(number);
 const someNumbers = listOf({ type: ['number', 'null'] });
 /** What follows bleu4 is absent in records of earlier versions. */
@@ -109,6 +109,7 @@ export const teacherFacts: Record<string, JsonSchema> = {
 export const RECORD_SCHEMAS = {
   Hyperparameters: HYPERPARAMETERS_SCHEMA,
   EvaluationSettings: exactly({ snrDb: numbers, sentences: count }),
+  StoredFile: storedFile,
   Architecture: exactly({
     vocabularySize: count,
     dModel: count,

@@ -2,7 +2,9 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiQuery } from '@nestjs/swagger';
 import {
+  ANALYSIS_FIELDS,
   BUILTIN_CORPUS_FIELDS,
+  CHANNELS,
   CORPUS_UPLOAD_FIELDS,
   DISTILLATION_FIELDS,
   EVALUATION_FIELDS,
@@ -69,6 +71,15 @@ export const REQUEST_SCHEMAS = {
   ),
   HybridRequest: objectOf(HYBRID_FIELDS),
   VerificationRequest: objectOf(VERIFICATION_FIELDS),
+  AnalysisRequest: objectOf(ANALYSIS_FIELDS, {
+    channels: {
+      type: 'array',
+      items: { type: 'string', enum: [...CHANNELS] },
+      minItems: 1,
+      maxItems: CHANNELS.length,
+      uniqueItems: true,
+    },
+  }),
   TeacherImportForm: formOf(
     { model: 'The tensors: .pth, .pt, .ckpt or .safetensors', vocabulary: 'The vocab.json it was trained with' },
     ['model'],

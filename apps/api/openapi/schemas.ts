@@ -1,5 +1,6 @@
 // OpenAPI schemas of the API's answers, by name; together with requests and records they are the document's components.
 import { REPORT_SCHEMA, SWEEP_STATUSES, TRIAL_STATUSES } from '#experiment';
+import { ANALYSIS_SCHEMAS } from './analysis-schemas.js';
 import {
   choice,
   corpusFacts,
@@ -26,7 +27,7 @@ const pageOf = (name: string) => exactly({ items: listOf(ref(name)), 'nextCursor
 
 const preparationFacts: Record<string, JsonSchema> = {
   preparationId: id,
-  kind: choice('corpus', 'teacher', 'hybrid', 'verification', 'cross-decoding'),
+  kind: choice('corpus', 'teacher', 'hybrid', 'verification', 'cross-decoding', 'analysis'),
   name: text,
   'progress?': exactly({ fraction: { type: 'number', minimum: 0, maximum: 1 }, message: text }),
   'failure?': exactly({ reason: text }),
@@ -35,6 +36,7 @@ const preparationFacts: Record<string, JsonSchema> = {
   'hybridId?': id,
   'verification?': ref('Verification'),
   'crossDecoding?': ref('CrossDecoding'),
+  'analysis?': exactly({ contentSha256: text, files: listOf(ref('StoredFile')) }),
   createdAt: time,
   'finishedAt?': time,
 };
@@ -81,7 +83,10 @@ const ANSWER_SCHEMAS = {
   Warning: exactly({ code: text, message: text }),
   Health: exactly({ status: choice('ok') }),
   Version: exactly({ version: text, numericsVersion: count, node: text }),
-  Preparation: exactly({ ...preparationFacts, status: choice('queued', 'running', 'completed', 'failed') }),
+  Preparation: exactly({
+    ...preparationFacts,
+    status: choice('queued', 'running', 'completed', 'failed', 'cancelled'),
+  }),
   UnreadyItem: {
     oneOf: [
       exactly({ state: choice('queued', 'running', 'failed'), ...preparationFacts }),
@@ -99,6 +104,8 @@ const ANSWER_SCHEMAS = {
     'preparation?': ref('Preparation'),
   }),
   HybridPage: pageOf('Hybrid'),
+  ...ANALYSIS_SCHEMAS,
+  AnalysisPage: pageOf('AnalysisListItem'),
   HybridSubmission: exactly({ preparation: ref('Preparation'), warnings }),
   ModelDescription: exactly({
     label: text,

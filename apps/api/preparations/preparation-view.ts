@@ -1,11 +1,11 @@
-// How a preparation (a corpus, teacher or hybrid being made, a model being measured again) is shown.
-import type { CrossDecoding, PreparationRequest, Verification } from '#experiment';
+// How a preparation (a corpus, teacher or hybrid being made, models being measured) is shown.
+import type { AnalysisResult, CrossDecoding, PreparationRequest, Verification } from '#experiment';
 
 export interface PreparationView {
   preparationId: string;
   kind: PreparationRequest['kind'];
   name: string;
-  status: 'queued' | 'running' | 'completed' | 'failed';
+  status: 'queued' | 'running' | 'completed' | 'failed' | 'cancelled';
   progress?: { fraction: number; message: string };
   failure?: { reason: string };
   corpusId?: string;
@@ -13,6 +13,7 @@ export interface PreparationView {
   hybridId?: string;
   verification?: Verification;
   crossDecoding?: CrossDecoding;
+  analysis?: AnalysisResult;
   createdAt: string;
   finishedAt?: string;
 }

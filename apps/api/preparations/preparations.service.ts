@@ -1,10 +1,18 @@
 // Corpora and teachers being made: started once for equal requests, shown from the record with Redis' progress beside it.
 import { Inject, Injectable } from '@nestjs/common';
-import { NotFound, type PreparationRecord, type PreparationRequest, preparationIdOf } from '#experiment';
+import {
+  Conflict,
+  NotFound,
+  type PreparationRecord,
+  type PreparationRequest,
+  type PreparationResult,
+  preparationIdOf,
+} from '#experiment';
 import type { RedisFleet } from '#queue';
 import { keys, type ObjectStore, putJsonIfAbsent } from '#storage';
 import { currentOwner } from '../authentication/owner.js';
 import { FLEET, STORE } from '../connections.js';
+import { ControlsService } from '../controls/controls.service.js';
 import { LiveService } from '../records/live.service.js';
 import { mapLimited } from '../records/map-limited.js';
 import { RecordsService } from '../records/records.service.js';
@@ -17,6 +25,7 @@ export class PreparationsService {
     @Inject(FLEET) private readonly fleet: RedisFleet,
     private readonly records: RecordsService,
     private readonly live: LiveService,
+    private readonly controls: ControlsService,
   ) {}
 
   async get(preparationId: string): Promise<PreparationView> {
@@ -41,7 +50,7 @@ export class PreparationsService {
     return view.status === 'completed' ? view : undefined;
   }
 
-  /** Writes the preparation, then tells the workers. A preparation that failed is tried afresh. */
+  /** Writes the preparation, then tells the workers. One that failed or was cancelled is tried afresh. */
   private async start(request: PreparationRequest): Promise<PreparationView> {
     const preparationId = preparationIdOf(request);
     const record: PreparationRecord = {
@@ -54,13 +63,33 @@ export class PreparationsService {
     const result = await this.records.preparationResult(preparationId);
     // What failed may have failed for a reason that is gone (a download, a full disk). Should someone else have made it
     // between the reading and the deleting, it is made once more: the same bytes under the same id.
-    if (result?.status === 'failed') await this.store.delete(keys.preparationResult(preparationId));
+    if (result && result.status !== 'completed') await this.store.delete(keys.preparationResult(preparationId));
     if (result?.status !== 'completed') {
       await this.live.bestEffort(() =>
         this.fleet.enqueue([{ kind: 'preparation', preparationId, owner: currentOwner() }]),
       );
     }
     return this.get(preparationId);
+  }
+
+  /** Ends it without a result of its own; where it runs it stops within seconds. Asked for again it is made after all. */
+  async cancel(record: PreparationRecord): Promise<void> {
+    const { preparationId, owner, request } = record;
+    const standing = await this.records.preparationResult(preparationId);
+    if (standing?.status === 'cancelled') return;
+    const refuse = (status: string) => {
+      throw new Conflict(`The ${request.kind} has ended already (${status}); there is nothing to cancel.`);
+    };
+    if (standing) refuse(standing.status);
+    await this.live.requireFleet();
+    const finishedAt = new Date().toISOString();
+    const result: PreparationResult = { preparationId, status: 'cancelled', finishedAt };
+    if (!(await putJsonIfAbsent(this.store, keys.preparationResult(preparationId), result))) {
+      const ended = await this.records.preparationResult(preparationId);
+      if (ended && ended.status !== 'cancelled') refuse(ended.status);
+    }
+    await this.live.bestEffort(() => this.fleet.withdraw([{ kind: 'preparation', preparationId, owner }]));
+    await this.controls.announce([preparationId]);
   }
 
   /** The latest preparation of this kind and name that has not been completed. */
@@ -79,7 +108,8 @@ export class PreparationsService {
   ): Promise<UnreadyItem[]> {
     const unfinished: UnreadyItem[] = [];
     for (const { status, ...view } of await this.list(kind)) {
-      if (status !== 'completed' && !(await isReady(view.name))) unfinished.push({ state: status, ...view });
+      if (status !== 'completed' && status !== 'cancelled' && !(await isReady(view.name)))
+        unfinished.push({ state: status, ...view });
     }
     const available: UnreadyItem[] = [];
     for (const name of builtins) {
@@ -100,23 +130,13 @@ export class PreparationsService {
     return views.filter((view) => view !== undefined && view.status !== 'completed') as PreparationView[];
   }
 
-  private async view(record: PreparationRecord): Promise<PreparationView> {
+  async view(record: PreparationRecord): Promise<PreparationView> {
     const { preparationId, request, createdAt } = record;
     const facts = { preparationId, kind: request.kind, name: request.name, createdAt };
     const result = await this.records.preparationResult(preparationId);
     if (result !== undefined) {
-      const { status, failure, corpusId, teacherId, hybridId, verification, crossDecoding, finishedAt } = result;
-      return {
-        ...facts,
-        status,
-        finishedAt,
-        ...(failure ? { failure } : {}),
-        ...(corpusId ? { corpusId } : {}),
-        ...(teacherId ? { teacherId } : {}),
-        ...(hybridId ? { hybridId } : {}),
-        ...(verification ? { verification } : {}),
-        ...(crossDecoding ? { crossDecoding } : {}),
-      };
+      const { preparationId: _id, ...ending } = result;
+      return { ...facts, ...ending };
     }
     const progress = (await this.live.preparations([preparationId]))?.get(preparationId);
     if (progress === undefined) return { ...facts, status: 'queued' };

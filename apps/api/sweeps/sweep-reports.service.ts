@@ -4,18 +4,10 @@ import type { Request } from 'express';
 import { NotFound, NotReady, type StoredFile } from '#experiment';
 import type { ObjectStore } from '#storage';
 import { STORE } from '../connections.js';
-import { HttpProblem } from '../problems/problem.js';
 import { RecordsService } from '../records/records.service.js';
+import { acceptedSuffix } from '../requests/report-files.js';
 
-/** In the order of preference when a client accepts anything. */
-const FORMATS = {
-  json: 'application/json',
-  html: 'text/html',
-  md: 'text/markdown',
-  csv: 'text/csv',
-  tex: 'application/x-tex',
-} as const;
-export const REPORT_SUFFIXES = Object.keys(FORMATS);
+export const REPORT_SUFFIXES = ['json', 'html', 'md', 'csv', 'tex'] as const;
 
 @Injectable()
 export class SweepReportsService {
@@ -26,7 +18,7 @@ export class SweepReportsService {
 
   /** The report in the format named by suffix, else the one the client accepts. */
   async report(sweepId: string, request: Request, suffix?: string): Promise<{ file: StoredFile; bytes: Buffer }> {
-    return this.file(sweepId, `report.${suffix ?? acceptedFormat(request)}`);
+    return this.file(sweepId, `report.${suffix ?? acceptedSuffix(request, REPORT_SUFFIXES)}`);
   }
 
   /** A report file by name (a chart, say). */
@@ -50,11 +42,4 @@ export class SweepReportsService {
     }
     return { file, bytes: await this.store.get(file.key) };
   }
-}
-
-function acceptedFormat(request: Request): string {
-  const found = request.accepts(Object.values(FORMATS));
-  const suffix = REPORT_SUFFIXES.find((name) => FORMATS[name as keyof typeof FORMATS] === found);
-  if (suffix !== undefined) return suffix;
-  throw new HttpProblem(406, `The report is there as ${Object.values(FORMATS).join(', ')}.`);
 }

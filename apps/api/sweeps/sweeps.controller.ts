@@ -1,14 +1,7 @@
 // /v1/sweeps: sets of trials, their progress and their report.
 import { Controller, Get, Headers, HttpCode, Param, Post, Query, Req, Res } from '@nestjs/common';
 import type { Request, Response } from 'express';
-import {
-  type Extension,
-  parseExtension,
-  parseSweepRequest,
-  type StoredFile,
-  type SweepRequest,
-  unfoldTrial,
-} from '#experiment';
+import { type Extension, parseExtension, parseSweepRequest, type SweepRequest, unfoldTrial } from '#experiment';
 import { SweepControlsService } from '../controls/sweep-controls.service.js';
 import { EventStreamsService } from '../events/event-streams.service.js';
 import {
@@ -27,7 +20,7 @@ import { mapLimited } from '../records/map-limited.js';
 import { type Page, RecordsService } from '../records/records.service.js';
 import { JsonBody, ParsePipe } from '../requests/json-body.js';
 import { QueryReader, refuseQuery } from '../requests/query.js';
-import { REPORT_POLICY } from '../requests/security-headers.js';
+import { sendReportFile } from '../requests/report-files.js';
 import { trialIdIn } from '../trials/trials.controller.js';
 import { REPORT_SUFFIXES, SweepReportsService } from './sweep-reports.service.js';
 import {
@@ -264,7 +257,7 @@ export class SweepsController {
   async report(@Param('sweepId') sweepId: string, @Req() request: Request, @Res() response: Response): Promise<void> {
     refuseQuery(request.query);
     response.vary('Accept');
-    sendFile(response, await this.reports.report(sweepId, request));
+    sendReportFile(response, await this.reports.report(sweepId, request));
   }
 
   @Get(':sweepId/report.:format')
@@ -280,7 +273,7 @@ export class SweepsController {
     @Res() response: Response,
   ): Promise<void> {
     refuseQuery(request.query);
-    sendFile(response, await this.reports.report(sweepId, request, format));
+    sendReportFile(response, await this.reports.report(sweepId, request, format));
   }
 
   @Get(':sweepId/report/:name')
@@ -296,16 +289,6 @@ export class SweepsController {
     @Res() response: Response,
   ): Promise<void> {
     refuseQuery(request.query);
-    sendFile(response, await this.reports.file(sweepId, name));
+    sendReportFile(response, await this.reports.file(sweepId, name));
   }
-}
-
-function sendFile(response: Response, { file, bytes }: { file: StoredFile; bytes: Buffer }): void {
-  response.set({
-    'Content-Type': file.contentType,
-    'Content-Security-Policy': REPORT_POLICY,
-    'Cache-Control': 'private, no-cache',
-    ETag: `"${file.sha256}"`,
-  });
-  response.send(bytes);
 }

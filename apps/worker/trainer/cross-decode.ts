@@ -8,7 +8,7 @@ import { disposeWeights, parameterShapes, type Side } from '#semcom';
 import type { TrainerJob } from '../trainer-protocol.js';
 import { splitTest } from './engine-parts.js';
 import { type Model, readCorpus, readModel } from './files.js';
-import type { TrainerPort } from './port.js';
+import { measuringAt, type TrainerPort } from './port.js';
 import { stack } from './stack.js';
 
 export async function crossDecode(
@@ -29,7 +29,7 @@ export async function crossDecode(
     goOn: () => nextTurn(!port.isStopping()),
   };
   try {
-    const bleu1 = await everyPair(models, request, (fraction) => port.send(progressOf(fraction)));
+    const bleu1 = await everyPair(models, request, (fraction) => port.send(measuringAt(fraction)));
     port.send({ type: 'cross-decoded', bleu1, numerics: engine.numerics });
   } catch (error) {
     if (!(error instanceof EvaluationStopped)) throw error;
@@ -95,9 +95,4 @@ function ofOneShape(models: Model[]): number[][] {
     groups.set(name, [...(groups.get(name) ?? []), place]);
   }
   return [...groups.values()];
-}
-
-function progressOf(fraction: number) {
-  const none = { step: 0, steps: 0, epoch: 0, epochs: 0, tokensPerSecond: 0, trainLoss: {} };
-  return { type: 'progress' as const, phase: 'evaluating' as const, fraction, ...none };
 }

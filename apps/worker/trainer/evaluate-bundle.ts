@@ -2,7 +2,6 @@
 import {
   type BleuCurves,
   type DecodedLink,
-  decodeAlone,
   type EvaluationRequest,
   keptSide,
   type Link,
@@ -16,12 +15,11 @@ import type { Latency, SentenceValues, TrialEvaluation } from '#experiment';
 import { disposeWeights, type Weights, weightsFromArrays } from '#semcom';
 import { type BundleContext, kindOf } from './bundle-context.js';
 import type { Model } from './files.js';
+import { latencyOf, latencySentences } from './latency.js';
 import { stack } from './stack.js';
 
 /** Beyond, chance in the sentences is far below that between seeds, and the record would grow for nothing. */
 const MOST_SENTENCE_VALUES = 2000;
-/** Enough for a median; the last of them are what the 95th percentile shows. */
-const LATENCY_SENTENCES = 20;
 
 /** BLEU of students, hybrids and teacher, distances to the teacher, floor and ceiling; one evaluation a trial, and how long a sentence takes. */
 export async function evaluateBundle(
@@ -69,7 +67,11 @@ export async function evaluateBundle(
     const [floor] = await measureDivergence(teacherLink, teacherLink, request, true);
     const [ceiling] = await measureDivergence(teacherLink, linkOf(own(stack([models.untrained]))), request);
     const alone = linkOf(own(stack(models.models.slice(0, 1))));
-    const latency = latencyOf({ student: alone, teacher: teacherLink }, request);
+    const latency: Latency = {
+      sentences: latencySentences(request),
+      student: latencyOf(alone, request),
+      teacher: latencyOf(teacherLink, request),
+    };
     tell(1);
     const isKeptBySentence = request.sentences.length <= MOST_SENTENCE_VALUES;
     const evaluations = divergence.map(
@@ -109,23 +111,7 @@ async function measureHybrids(
 }
 
 /** Seven digits hold all that float32 knows. */
-function sentenceValuesOf({ sentences }: MeasuredDivergence, { sentenceBleu1 }: DecodedLink): SentenceValues {
+function sentenceValuesOf({ sentences }: MeasuredDivergence, decoded: DecodedLink): SentenceValues {
   const short = (values: number[]) => values.map((value) => Number(value.toPrecision(7)));
-  return { tokens: sentences.tokens, jsd: short(sentences.jsd), bleu1: short(sentenceBleu1) };
-}
-
-/** Sends and decodes the first sentences one by one; the first of all, which pays for what is made once, is not counted. */
-function latencyOf(links: Record<'student' | 'teacher', Link>, request: EvaluationRequest): Latency {
-  const sentences = Math.min(LATENCY_SENTENCES, request.sentences.length);
-  const timesOf = (link: Link) => {
-    decodeAlone(link, request, 0);
-    const times = Array.from({ length: sentences }, (_, sentence) => {
-      const start = performance.now();
-      decodeAlone(link, request, sentence);
-      return performance.now() - start;
-    }).sort((a, b) => a - b);
-    const at = (share: number) => Number((times[Math.ceil(share * sentences) - 1] as number).toFixed(3));
-    return { medianMs: at(0.5), p95Ms: at(0.95) };
-  };
-  return { sentences, student: timesOf(links.student), teacher: timesOf(links.teacher) };
+  return { tokens: sentences.tokens, jsd: short(sentences.jsd), bleu1: short(decoded.sentences.bleu1) };
 }

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { readConfig } from '#config';
 import { type Engine, startEngine } from '#engine';
 import type { TrainerCommand, TrainerJob, TrainerMessage } from '../trainer-protocol.js';
+import { analyze } from './analyze.js';
 import { runBundle } from './bundle.js';
 import { importCorpus, prepareCorpus } from './corpus.js';
 import { crossDecode } from './cross-decode.js';
@@ -70,6 +71,8 @@ async function run(workFolder: string, loaded?: Engine): Promise<void> {
       return scoreHybrid(job, engine, workFolder, port);
     case 'cross-decode':
       return crossDecode(job, engine, port);
+    case 'analyze':
+      return analyze(job, engine, workFolder, port);
     case 'measure-scores':
       return measureScores(job, engine, port);
     case 'import-teacher':

@@ -12,6 +12,12 @@ export class ImpossibleJob extends Error {
   override readonly name = 'ImpossibleJob';
 }
 
+/** How far measuring without epochs and steps has come. */
+export function measuringAt(fraction: number) {
+  const none = { step: 0, steps: 0, epoch: 0, epochs: 0, tokensPerSecond: 0, trainLoss: {} };
+  return { type: 'progress' as const, phase: 'evaluating' as const, fraction, ...none };
+}
+
 /** At most one message in this time, so that the pipe is never the bottleneck. */
 const PROGRESS_MS = 500;
 

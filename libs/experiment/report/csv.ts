@@ -1,6 +1,7 @@
 // The report as one tidy table for a statistics program: a row for each setting, measure and SNR.
 
 import type { Estimate } from '../statistics/index.js';
+import { type Cell, csvOf } from './csv-cells.js';
 import {
   CURVES,
   type CurveName,
@@ -30,7 +31,7 @@ export function renderCsv(report: Report): string {
     for (const name of DIVERGENCE_CURVES) anchor('floor', name, report.anchors.floor[name]);
     for (const name of DIVERGENCE_CURVES) anchor('ceiling', name, report.anchors.ceiling[name]);
   }
-  return rows.map((row) => `${row.map(quoted).join(',')}\n`).join('');
+  return csvOf(rows);
 }
 
 /**
@@ -48,10 +49,8 @@ export function renderTrialsCsv(report: Report): string {
       if (over !== undefined) rows.push([...of, name, 'mean', over]);
     }
   }
-  return rows.map((row) => `${row.map(quoted).join(',')}\n`).join('');
+  return csvOf(rows);
 }
-
-type Cell = string | number | null;
 
 function settingRows(report: Report, setting: ReportSetting): Cell[][] {
   const values = report.varied.map((name): Cell => {
@@ -98,10 +97,4 @@ function curveRows(report: Report, setting: ReportSetting, name: CurveName): [Ce
     },
   ]);
   return [...at, ['mean', average]];
-}
-
-function quoted(cell: Cell): string {
-  if (cell === null) return '';
-  const text = String(cell);
-  return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }

@@ -1,4 +1,5 @@
 // The report as Markdown: what one pastes into notes or an issue.
+import { escaped, laidOut, list, section } from './markdown-parts.js';
 import { hashTable, importanceTable, matrixTable } from './model-tables.js';
 import type { Report } from './report.js';
 import {
@@ -8,7 +9,6 @@ import {
   omissionNote,
   overviewTable,
   sizeTable,
-  type Table,
   testTable,
   trendTable,
 } from './tables.js';
@@ -59,25 +59,4 @@ export function renderMarkdown(report: Report, language: Language = 'en'): strin
     laidOut(hashTable(report, language), true),
   ];
   return `${parts.filter((part) => part !== '').join('\n\n')}\n`;
-}
-
-function section(title: string, body: string): string {
-  return `## ${title}\n\n${body}`;
-}
-
-function list(lines: string[]): string {
-  return lines.map((line) => `- ${escaped(line)}`).join('\n');
-}
-
-function laidOut(table: Table, isTitled: boolean): string {
-  const isText = (index: number) => index === 0 || table.textColumns?.includes(index);
-  const row = (cells: string[]) => `| ${cells.map(escaped).join(' | ')} |`;
-  const rule = `|${table.columns.map((_, index) => (isText(index) ? ' --- ' : ' ---: ')).join('|')}|`;
-  const body = [row(table.columns), rule, ...table.rows.map(row)].join('\n');
-  return isTitled ? section(escaped(table.caption), body) : body;
-}
-
-/** Text from outside (names, reasons) stays one line, one cell, and no markup. */
-function escaped(text: string): string {
-  return text.replace(/\s+/g, ' ').replace(/[\\`*_[\]<>|#]/g, '\\$&');
 }

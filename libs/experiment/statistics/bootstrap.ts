@@ -79,7 +79,7 @@ function drawnSentences(size: number, replicate: number): Int32Array {
 }
 
 /** Linear between the two nearest of the sorted values. */
-function quantile(sorted: Float64Array, share: number): number {
+export function quantile(sorted: Float64Array, share: number): number {
   const place = share * (sorted.length - 1);
   const low = Math.floor(place);
   const below = sorted[low] as number;
