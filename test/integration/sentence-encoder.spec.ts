@@ -37,7 +37,8 @@ describe.skipIf(missing !== undefined)('the sentence encoder', () => {
 
   it('finds meaning rather than words', async () => {
     const [age, years, feeling] = await encoder.encode(['How old are you?', 'What is your age?', 'How are you?']);
-    const dot = (a?: Float32Array, b?: Float32Array) => (a ?? []).reduce((sum, x, i) => sum + x * (b?.[i] ?? 0), 0);
+    const dot = (a: Float32Array = new Float32Array(), b?: Float32Array) =>
+      a.reduce((sum, x, i) => sum + x * (b?.[i] ?? 0), 0);
     expect(age?.length).toBe(512);
     expect(dot(age, age)).toBeCloseTo(1, 5);
     expect(dot(age, years)).toBeGreaterThan(0.8);
