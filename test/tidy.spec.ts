@@ -31,6 +31,7 @@ const ONLY_IN: [RegExp, string[]][] = [
   [/^@tensorflow\//, ['libs/semcom', 'libs/distillation', 'libs/engine', 'apps/worker']],
   [/^(class-validator|class-transformer)$/, ['libs/experiment', 'apps/api']],
   [/^(@observablehq\/plot|linkedom)$/, ['libs/experiment']],
+  [/^(@resvg\/.*|dejavu-fonts-ttf)$/, ['apps/aggregator']],
   [/^commander$/, ['apps/cli']],
 ];
 

@@ -16,30 +16,32 @@ import { keys, type ObjectStore } from '#storage';
 interface ReportFile {
   name: string;
   contentType: string;
-  text: string;
+  content: string | Buffer;
 }
 
-/** Every rendering of the report, charts included. */
-export function renderReport(report: Report): ReportFile[] {
-  const charts = renderSvgs(report).map(({ name, svg }) => ({
-    name: name.endsWith('.svg') ? name : `${name}.svg`,
-    contentType: 'image/svg+xml',
-    text: svg,
-  }));
+/** Every rendering of the report, charts included: each as SVG, and as PNG drawn by `png`. */
+export function renderReport(report: Report, png: (svg: string) => Buffer): ReportFile[] {
+  const charts = renderSvgs(report).flatMap(({ name, svg }) => {
+    const stem = name.replace(/\.svg$/, '');
+    return [
+      { name: `${stem}.svg`, contentType: 'image/svg+xml', content: svg },
+      { name: `${stem}.png`, contentType: 'image/png', content: png(svg) },
+    ];
+  });
   return [
-    { name: 'report.json', contentType: 'application/json', text: `${JSON.stringify(report, null, 2)}\n` },
-    { name: 'report.csv', contentType: 'text/csv; charset=utf-8', text: renderCsv(report) },
-    { name: 'report.md', contentType: 'text/markdown; charset=utf-8', text: renderMarkdown(report, 'en') },
-    { name: 'report.zh.md', contentType: 'text/markdown; charset=utf-8', text: renderMarkdown(report, 'zh') },
-    { name: 'report.tex', contentType: 'application/x-tex', text: renderLatex(report, 'en') },
-    { name: 'report.zh.tex', contentType: 'application/x-tex', text: renderLatex(report, 'zh') },
-    { name: 'trials.csv', contentType: 'text/csv; charset=utf-8', text: renderTrialsCsv(report) },
+    { name: 'report.json', contentType: 'application/json', content: `${JSON.stringify(report, null, 2)}\n` },
+    { name: 'report.csv', contentType: 'text/csv; charset=utf-8', content: renderCsv(report) },
+    { name: 'report.md', contentType: 'text/markdown; charset=utf-8', content: renderMarkdown(report, 'en') },
+    { name: 'report.zh.md', contentType: 'text/markdown; charset=utf-8', content: renderMarkdown(report, 'zh') },
+    { name: 'report.tex', contentType: 'application/x-tex', content: renderLatex(report, 'en') },
+    { name: 'report.zh.tex', contentType: 'application/x-tex', content: renderLatex(report, 'zh') },
+    { name: 'trials.csv', contentType: 'text/csv; charset=utf-8', content: renderTrialsCsv(report) },
     {
       name: 'request.json',
       contentType: 'application/json',
-      text: `${JSON.stringify(report.reproduction.request, null, 2)}\n`,
+      content: `${JSON.stringify(report.reproduction.request, null, 2)}\n`,
     },
-    { name: 'report.html', contentType: 'text/html; charset=utf-8', text: renderHtml(report) },
+    { name: 'report.html', contentType: 'text/html; charset=utf-8', content: renderHtml(report) },
     ...charts,
   ];
 }
@@ -51,8 +53,8 @@ export async function storeReport(
   files: ReportFile[],
 ): Promise<StoredFile[]> {
   const stored: StoredFile[] = [];
-  for (const { name, contentType, text } of files) {
-    const bytes = Buffer.from(text);
+  for (const { name, contentType, content } of files) {
+    const bytes = Buffer.from(content as string);
     const facts = { size: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') };
     const key = keys.sweepReport(sweepId, name, version);
     await store.put(key, bytes, { ...facts, contentType });

@@ -10,6 +10,7 @@ import {
   type TrialResult,
 } from '#experiment';
 import { findJson, getJson, hasTrialEnded, keys, type ObjectStore, putJsonIfAbsent, readTrialState } from '#storage';
+import { chartImages } from './chart-images.js';
 import { crossDecodingOf, openJoin, type SweepParts } from './cross-decoding.js';
 import { inParallel } from './in-parallel.js';
 import { writeTrial } from './open-sweep.js';
@@ -58,7 +59,10 @@ export async function settleSweep(store: ObjectStore, sweep: SweepRecord): Promi
       ? await storeReport(
           store,
           sweep,
-          renderReport(buildReport(sweep, parts.teacher, parts.corpus, parts.trials, joined?.crossDecoding)),
+          renderReport(
+            buildReport(sweep, parts.teacher, parts.corpus, parts.trials, joined?.crossDecoding),
+            await chartImages(),
+          ),
         )
       : [],
     settledAt: new Date().toISOString(),

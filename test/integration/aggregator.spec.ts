@@ -80,10 +80,14 @@ test('a sweep is settled without any event, with every form of the report', asyn
   expect(names).toEqual(
     expect.arrayContaining(['report.json', 'report.csv', 'report.md', 'report.zh.md', 'report.html']),
   );
-  expect(names.filter((name) => name.endsWith('.svg')).length).toBeGreaterThan(0);
+  const stems = (ending: string) => names.filter((name) => name.endsWith(ending)).map((name) => name.slice(0, -4));
+  expect(stems('.svg').length).toBeGreaterThan(0);
+  expect(stems('.png')).toEqual(stems('.svg'));
   for (const file of record.reportFiles) {
     expect(await store.head(file.key)).toMatchObject({ size: file.size, sha256: file.sha256 });
   }
+  const image = await store.get(keys.sweepReport('sweep-1', `${stems('.png')[0]}.png`));
+  expect(image.subarray(0, 8)).toEqual(Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]));
   const report = JSON.parse((await store.get(keys.sweepReport('sweep-1', 'report.json'))).toString());
   expect(report.counts).toEqual({ trials: 9, completed: 9, failed: 0, missing: 0 });
 });
