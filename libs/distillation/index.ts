@@ -1,5 +1,6 @@
 // HOW a student learns: losses, parts, freezing, hybrids, the training loop, evaluation. tfjs-core -> semcom.
 export * from './adam.js';
+export * from './composed-loss.js';
 export * from './distances.js';
 export * from './draws.js';
 export * from './epoch-meter.js';
@@ -16,3 +17,4 @@ export * from './students.js';
 export * from './train.js';
 export * from './training-run.js';
 export * from './validation.js';
+export * from './weight-schedule.js';

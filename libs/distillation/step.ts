@@ -14,6 +14,8 @@ import { decodeReceived, passThrough, type Sided } from './link.js';
 import {
   chunkRowsFor,
   distillationLoss,
+  isComposed,
+  type LossDials,
   type LossGradients,
   type LossKernel,
   type LossOptions,
@@ -34,6 +36,8 @@ export interface BundleModel {
   teacher: Sided | null;
   temperature: readonly number[];
   distillWeight: readonly number[];
+  /** What else they ask of the loss; absent where all ask for the usual. */
+  dials?: LossDials;
   lossKernel: LossKernel;
   /**
    * 'masked': means over real tokens. 'original': as the original computes it (pads in both denominators and in the soft term,
@@ -145,7 +149,7 @@ function addFeatures(values: LossValues, features: Float32Array, alpha: readonly
 function lossOptions(model: BundleModel, batch: Batch): LossOptions {
   const { targets } = shiftTargets(batch);
   const isOriginal = model.lossForm === 'original';
-  const kernel = model.lossKernel === plainLossKernel ? 'plain' : 'fused';
+  const kernel = isComposed(model.dials) ? 'composed' : model.lossKernel === plainLossKernel ? 'plain' : 'fused';
   const labels = targets.map((id) => (id === 0 ? (isOriginal ? SOFT_ROW : SKIP_ROW) : id));
   const real = targets.reduce((count, id) => count + (id === 0 ? 0 : 1), 0);
   return {
@@ -153,6 +157,7 @@ function lossOptions(model: BundleModel, batch: Batch): LossOptions {
     labels,
     temperature: model.temperature,
     distillWeight: model.distillWeight,
+    ...(model.dials ? { dials: model.dials } : {}),
     denominator: isOriginal ? targets.length : real,
     chunkRows: model.chunkRows ?? chunkRowsFor(model.student.vocabularySize, kernel),
   };

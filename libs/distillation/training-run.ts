@@ -9,6 +9,7 @@ import { discardTape, gradientsInParts, isOutOfMemory, realTargets } from './mic
 import type { StepResult } from './step.js';
 import { type StepReport, stepsPerEpoch, type TrainedStudent, type TrainingSetup } from './train.js';
 import { type ValidationBatch, validationBatches, validationLosses } from './validation.js';
+import { weightAt } from './weight-schedule.js';
 
 /** From this step on a batch was computed in so many parts, because the whole did not fit the memory. */
 export interface MicroBatching {
@@ -106,7 +107,7 @@ export class TrainingRun {
     const { values, gradients } = this.withinMemory(step, batch.size, () =>
       this.parameters.withValues((trained) =>
         gradientsInParts(
-          (rows) => ({ ...this.setup.model, dropout: dropoutOf(settings, step, rows) }),
+          (rows) => ({ ...this.modelAt(step), dropout: dropoutOf(settings, step, rows) }),
           trained,
           batch,
           use,
@@ -192,6 +193,17 @@ export class TrainingRun {
 
   dispose(): void {
     this.parameters.dispose();
+  }
+
+  /** The model with the weights of this step. */
+  private modelAt(step: number): TrainingSetup['model'] {
+    const { model, schedules, settings } = this.setup;
+    if (!schedules) return model;
+    const steps = this.perEpoch * settings.epochs;
+    return {
+      ...model,
+      distillWeight: model.distillWeight.map((start, k) => weightAt(start, schedules[k], step, steps)),
+    };
   }
 
   /** Sentences of a step; the order of an epoch is a pure function of the seed. */
