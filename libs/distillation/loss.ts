@@ -92,7 +92,7 @@ export interface LossDials {
   /** epsilon of the hard targets; 0. */
   labelSmoothing?: readonly number[] | undefined;
   /** Weight of the hard loss; 1 - alpha. */
-  hardWeight?: readonly number[] | undefined;
+  hardWeight?: readonly (number | undefined)[] | undefined;
 }
 
 /** Whether a student asks for what only the composed loss knows. Then all that share its bundle take that one. */

@@ -18,6 +18,8 @@ export interface BundleSizes {
   parts?: number;
   /** Whether the engine has the layers as single operations. */
   fusedLayers: boolean;
+  /** Whether the students ask for a loss that the engine's operation does not know. */
+  composedLoss?: boolean;
 }
 
 /** Bytes, by what they are for; `total` is the peak, with what the process itself takes. */
@@ -65,6 +67,9 @@ const PLAIN: LayerCounts = {
   loss: 8,
 };
 
+/** Tensors [chunk rows, V] that the composed loss has alive at once; test/golden/dials-suite.ts counts them. */
+const COMPOSED_LOSS = 10;
+
 /** Peak memory of training this bundle. */
 export function predictMemory(sizes: BundleSizes): PredictedMemory {
   const { kind, student, teacher, students } = sizes;
@@ -81,13 +86,12 @@ export function predictMemory(sizes: BundleSizes): PredictedMemory {
   const ofTeacher = teacher
     ? rows * (transmitterFloats(teacher, sizes.tokens, counts) + receiverFloats(teacher, sizes.tokens, counts))
     : 0;
-  const chunk =
-    Math.min(rows, chunkRowsFor(student.vocabularySize, sizes.fusedLayers ? 'fused' : 'plain')) *
-    student.vocabularySize;
+  const lossPath = sizes.composedLoss ? 'composed' : sizes.fusedLayers ? 'fused' : 'plain';
+  const chunk = Math.min(rows, chunkRowsFor(student.vocabularySize, lossPath)) * student.vocabularySize;
   const parameters = 4 * (4 * trained + taught);
   // The teacher's pass is over before the students' begins.
   const activations = 4 * Math.max(counts.backward * onTape, ofTeacher);
-  const loss = 4 * chunk * counts.loss;
+  const loss = 4 * chunk * (sizes.composedLoss ? COMPOSED_LOSS : counts.loss);
   const checkpoint = 4 * 3 * trained;
   return {
     parameters,

@@ -7,6 +7,7 @@ export * from './channel.js';
 export * from './cka.js';
 export * from './corpus.js';
 export * from './corpus-statistics.js';
+export * from './data-slice.js';
 export * from './decoded-scores.js';
 export * from './deepsc.js';
 export * from './distributions.js';
