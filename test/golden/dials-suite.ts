@@ -123,6 +123,23 @@ export function describeDials(start: () => Promise<unknown>): void {
       }
     });
 
+    it('at a high temperature kl and its reverse tend to half of mse, jsd to a quarter of kl', async () => {
+      await start();
+      const centred = (row: number[]) => row.map((x) => x / 4 - row.reduce((sum, y) => sum + y / 4, 0) / row.length);
+      const distanceOf = (divergence: Divergence) =>
+        tf.tidy(() => {
+          const chunk = { labels: Int32Array.of(3, 6), temperature: 30, softWeight: 1, hardWeight: 0, labelSmoothing: 0, divergence };
+          const [student, teacher] = [logits.student, logits.teacher].map((all) => tf.tensor2d([all[0], all[5]].map((row) => centred(row as number[]))));
+          const bias = tf.zeros([words]);
+          const { sums } = composedLossKernel({ ...chunk, student: student as tf.Tensor2D, studentBias: bias, teacher: teacher as tf.Tensor2D, teacherBias: bias });
+          return sums.dataSync()[0] as number;
+        });
+      const mse = distanceOf('mse');
+      expect(distanceOf('kl') / mse).toBeCloseTo(1 / 2, 2);
+      expect(distanceOf('reverse-kl') / mse).toBeCloseTo(1 / 2, 2);
+      expect(distanceOf('jsd') / mse).toBeCloseTo(1 / 8, 2);
+    });
+
     it.each(['kl', 'reverse-kl', 'jsd', 'mse'] as const)('%s holds at most ten tensors of logits at a time', async (divergence) => {
       await start();
       const shape: [number, number] = [64, 2000];
