@@ -23,6 +23,8 @@ const FIELDS_ZH: Record<string, string> = {
   weightSchedule: '教师权重从第一步的 distillWeight 到最后一步的 finalWeight 如何变化：不变、线性或余弦',
   finalWeight: '最后一步的教师权重（权重不变时无作用）',
   hardWeight: '硬损失自己的权重：两个权重之和不必为 1',
+  featureWeight: '学生与教师隐状态均方距离的权重 f；0 表示不匹配',
+  featureTaps: '在何处匹配隐状态：语义编码器之后、语义解码器之后，或两处',
   distillPart: '学生学习的部分：全部 full、发射端 encoder、接收端 decoder',
   studentLayers: '学生学习部分的 Transformer 层数',
   studentDModel: '学生的模型宽度',

@@ -44,6 +44,8 @@ const SHORT: Partial<Record<keyof Hyperparameters, string>> = {
   labelSmoothing: 'smoothing',
   finalWeight: 'end',
   hardWeight: 'hard',
+  featureWeight: 'features',
+  featureTaps: 'taps-',
 };
 
 /** The hyper-parameters (seed left out) in which these trials differ; baselines differ from the rest by being ones. */

@@ -5,6 +5,7 @@ export * from './distances.js';
 export * from './draws.js';
 export * from './epoch-meter.js';
 export * from './evaluate.js';
+export * from './features.js';
 export * from './link.js';
 export * from './loss.js';
 export * from './measure-divergence.js';

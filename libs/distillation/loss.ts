@@ -120,6 +120,8 @@ export interface LossValues {
   /** Of the true ids, whatever the hard loss is. */
   crossEntropy: number[];
   distillation: number[];
+  /** Distance of the features, where they are matched: its weight times this is in the total, too. */
+  features?: number[];
 }
 
 /** Gradients of the summed totals; kernel and bias only where the output layer is trained. The caller disposes them. */

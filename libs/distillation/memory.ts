@@ -20,6 +20,8 @@ export interface BundleSizes {
   fusedLayers: boolean;
   /** Whether the students ask for a loss that the engine's operation does not know. */
   composedLoss?: boolean;
+  /** Places where hidden states are matched. */
+  featureTaps?: number;
 }
 
 /** Bytes, by what they are for; `total` is the peak, with what the process itself takes. */
@@ -76,13 +78,17 @@ export function predictMemory(sizes: BundleSizes): PredictedMemory {
   const counts = sizes.fusedLayers ? FUSED : PLAIN;
   const sizeOf = (shape: number[]) => shape.reduce((product, n) => product * n, 1);
   const learns = parameterShapes(student).filter(({ name }) => isTrained(kind, name));
-  const trained = students * learns.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+  const taps = sizes.featureTaps ?? 0;
+  const wide = teacher?.dModel ?? 0;
+  const isMapped = taps > 0 && student.dModel !== wide;
+  const maps = isMapped ? taps * student.dModel * wide : 0;
+  const trained = students * (learns.reduce((sum, { shape }) => sum + sizeOf(shape), 0) + maps);
   const taught = teacher ? parameterShapes(teacher).reduce((sum, { shape }) => sum + sizeOf(shape), 0) : 0;
   const rows = Math.ceil(sizes.batchSize / (sizes.parts ?? 1)) * sizes.tokens;
   const kept = keptSide(kind);
   const onTape =
     students * rows * (kept === 'transmitter' ? 0 : transmitterFloats(student, sizes.tokens, counts)) +
-    students * rows * receiverFloats(student, sizes.tokens, counts);
+    students * rows * (receiverFloats(student, sizes.tokens, counts) + taps * wide * featureTensors(isMapped));
   const ofTeacher = teacher
     ? rows * (transmitterFloats(teacher, sizes.tokens, counts) + receiverFloats(teacher, sizes.tokens, counts))
     : 0;
@@ -100,6 +106,11 @@ export function predictMemory(sizes: BundleSizes): PredictedMemory {
     checkpoint,
     total: PROCESS_BYTES + parameters + activations + loss + checkpoint,
   };
+}
+
+/** Tensors as wide as the teacher that a matched place leaves, a row each: differences and their gradients, and what a map makes. */
+function featureTensors(isMapped: boolean): number {
+  return isMapped ? 5 : 3;
 }
 
 function layerFloats(shape: DeepscShape, tokens: number, layer: LayerCounts['encoder']): number {

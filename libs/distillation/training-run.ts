@@ -5,6 +5,7 @@ import { collate, groupArrays, planEpoch, RandomStream } from '#semcom';
 import type { AdamState, TrainedParameters } from './adam.js';
 import { drawChannel, dropoutOf } from './draws.js';
 import { EpochMeter, type EpochMeterState, type EpochReport } from './epoch-meter.js';
+import { isProjection } from './features.js';
 import { discardTape, gradientsInParts, isOutOfMemory, realTargets } from './micro-batches.js';
 import type { StepResult } from './step.js';
 import { type StepReport, stepsPerEpoch, type TrainedStudent, type TrainingSetup } from './train.js';
@@ -157,9 +158,11 @@ export class TrainingRun {
     return ended;
   }
 
-  /** Trained parameters of one student in our layout. */
+  /** The model that one student has become so far, in our layout: what learned of it, without maps between widths. */
   arraysOf(student: number): Map<string, Float32Array> {
-    return this.parameters.withValues((values) => groupArrays(values, student));
+    return this.parameters.withValues((values) =>
+      groupArrays(new Map([...values].filter(([name]) => !isProjection(name))), student),
+    );
   }
 
   /** The state of this moment; its tensors are held by reference (no copy is made) and the caller's to dispose. */

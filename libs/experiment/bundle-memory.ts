@@ -1,7 +1,7 @@
 // What training a bundle will take of memory, from the request alone: so that it goes to a worker that holds it. The same
 // arithmetic as the trainer's own prediction for TensorFlow (libs/distillation/memory.ts, which may know no requests, and is held
 // against this by test/integration/bundle-memory.spec.ts).
-import { hasComposedLoss } from './dials.js';
+import { hasComposedLoss, matchedTaps } from './dials.js';
 import { countParameters, studentArchitecture } from './parameters.js';
 import type { Architecture, CorpusRecord, Hyperparameters, TeacherRecord } from './records.js';
 
@@ -27,9 +27,15 @@ export function bundleMemoryBytes(
   const words = student.vocabularySize;
   const rows = hyperparameters.batchSize * corpus.maxTokens;
   const keepsTransmitter = hyperparameters.distillPart === 'decoder' && hyperparameters.freezeKeptSide;
-  const trained = students * trainedParameters(student, hyperparameters);
+  const taps = matchedTaps(hyperparameters);
+  const wide = teacher.architecture.dModel;
+  const isMapped = taps > 0 && student.dModel !== wide;
+  const maps = isMapped ? taps * student.dModel * wide : 0;
+  const trained = students * (trainedParameters(student, hyperparameters) + maps);
   const taught = countParameters(teacher.architecture).total;
-  const onTape = students * rows * ((keepsTransmitter ? 0 : transmitterFloats(student)) + receiverFloats(student));
+  const ofFeatures = taps * wide * (isMapped ? 5 : 3);
+  const onTape =
+    students * rows * ((keepsTransmitter ? 0 : transmitterFloats(student)) + receiverFloats(student) + ofFeatures);
   const ofTeacher = rows * (transmitterFloats(teacher.architecture) + receiverFloats(teacher.architecture));
   const isComposed = hasComposedLoss(hyperparameters);
   const chunk = Math.max(32, Math.floor((isComposed ? COMPOSED.logits : CHUNK_LOGITS) / words / 32) * 32);

@@ -1,6 +1,6 @@
 // The fields of the stronger dials: what a student asks of the loss and of its data. Lines of the table of hyperparameters (fields.ts).
 import type { Field } from './fields.js';
-import { DISTILL_LOSSES, WEIGHT_SCHEDULES } from './terms.js';
+import { DISTILL_LOSSES, FEATURE_TAPS, WEIGHT_SCHEDULES } from './terms.js';
 
 export const LOSS_FIELDS = {
   distillLoss: {
@@ -38,6 +38,19 @@ export const LOSS_FIELDS = {
     defaultMeaning: '1 - a at every step',
     minimum: 0,
     maximum: 10,
+  },
+  featureWeight: {
+    kind: 'number',
+    meaning: "Weight f of the mean squared distance of the student's hidden states from the teacher's; 0 matches none",
+    default: 0,
+    minimum: 0,
+    maximum: 100,
+  },
+  featureTaps: {
+    kind: 'choice',
+    meaning: 'Where hidden states are matched: after the semantic encoder, the semantic decoder, or both',
+    default: 'both',
+    choices: FEATURE_TAPS,
   },
 } as const satisfies Record<string, Field>;
 

@@ -18,6 +18,8 @@ const USUAL = {
   weightSchedule: 'constant',
   finalWeight: 0.3,
   hardWeight: 0.3,
+  featureWeight: 0,
+  featureTaps: 'decoder',
   trainShare: 1,
   trainTopWords: 1_000_000,
   trainWords: [1, 1000],
@@ -57,6 +59,8 @@ describe('trials without dials', () => {
       { weightSchedule: 'cosine' },
       { weightSchedule: 'linear', finalWeight: 0.1 },
       { hardWeight: 1 },
+      { featureWeight: 1 },
+      { featureWeight: 1, featureTaps: 'decoder' },
       { trainShare: 0.5 },
       { trainTopWords: 500 },
       { trainWords: [4, 10] },
@@ -79,6 +83,12 @@ describe('dials that nothing depends on', () => {
     });
   });
 
+  it('features alone are taught by, at any temperature alike', () => {
+    const features = one({ distillWeight: 0, featureWeight: 1, temperature: 8, distillLoss: 'jsd' });
+    expect(features).toEqual(one({ distillWeight: 0, featureWeight: 1, temperature: 1 }));
+    expect(features && isTaught(features)).toBe(true);
+  });
+
   it('a weight that rises from 0 is taught, and one that stays there is not', () => {
     const rising = one({ distillWeight: 0, weightSchedule: 'linear', finalWeight: 0.5, temperature: 3 });
     expect(rising).toMatchObject({ temperature: 3, finalWeight: 0.5 });
@@ -91,7 +101,11 @@ describe('dials that nothing depends on', () => {
 
 describe('the baseline', () => {
   it('is put in where any dial of the teacher varies, and is the same for all of them', () => {
-    const vary = { distillLoss: ['kl', 'reverse-kl', 'jsd', 'mse'], weightSchedule: ['constant', 'linear'] };
+    const vary = {
+      distillLoss: ['kl', 'reverse-kl', 'jsd', 'mse'],
+      weightSchedule: ['constant', 'linear'],
+      featureWeight: [0, 1],
+    };
     const baselines = plan({ vary }).filter(({ role }) => role === 'baseline');
     const [usual] = plan({ vary: { temperature: [2, 4] } }).filter(({ role }) => role === 'baseline');
     expect(baselines).toEqual([usual]);
@@ -122,12 +136,15 @@ describe('bundles', () => {
       { distillLoss: 'mse', labelSmoothing: 0.2 },
       { trainShare: 0.5 },
       { trainShare: 0.5, distillLoss: 'jsd' },
+      { featureWeight: 1 },
+      { featureWeight: 2, distillWeight: 0.5 },
+      { featureWeight: 1, featureTaps: 'encoder' },
     ];
     const planned = plan({ trials, baseline: false });
     const bundles = planBundles(planned, 64).map((bundle) =>
       bundle.map((id) => planned.findIndex(({ trialId }) => trialId === id)),
     );
-    expect(bundles).toEqual([[0, 1, 2], [3, 4, 5], [6], [7]]);
+    expect(bundles).toEqual([[0, 1, 2], [3, 4, 5], [6], [7], [8, 9], [10]]);
   });
 });
 
@@ -160,6 +177,15 @@ describe('wrong dials', () => {
   it('are refused where nothing is left to learn from', () => {
     const request = sweepOfDistillation(parseDistillationRequest({ teacher: 'demo', distillWeight: 0, hardWeight: 0 }));
     expect(faultsOf(() => planTrials(request, teacher, corpus))).toEqual([expect.stringMatching(/^hardWeight: is 0/)]);
+  });
+
+  it('are refused where the matched encoder would be the one of the teacher', () => {
+    const frozen = { distillPart: 'decoder', featureWeight: 1 };
+    expect(faultsOf(() => plan({ base: { ...frozen, featureTaps: 'encoder' } }))).toEqual([
+      expect.stringMatching(/^featureTaps: 'encoder' matches the semantic encoder/),
+    ]);
+    expect(one(frozen)).toEqual(one({ ...frozen, featureTaps: 'decoder' }));
+    expect(one({ ...frozen, freezeKeptSide: false })?.featureTaps).toBeUndefined();
   });
 
   it('each dial has its line in the table', () => {

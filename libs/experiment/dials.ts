@@ -11,6 +11,8 @@ export const DIALS = [
   'weightSchedule',
   'finalWeight',
   'hardWeight',
+  'featureWeight',
+  'featureTaps',
   'trainShare',
   'trainTopWords',
   'trainWords',
@@ -24,6 +26,8 @@ const TEACHER_DIALS = [
   'weightSchedule',
   'finalWeight',
   'hardWeight',
+  'featureWeight',
+  'featureTaps',
 ] as const satisfies (keyof Hyperparameters)[];
 
 export function isTeacherDial(name: string): boolean {
@@ -31,7 +35,12 @@ export function isTeacherDial(name: string): boolean {
 }
 
 /** Whether a teacher has a say at any time: a trial without is the baseline. */
-export function isTaught({ distillWeight, weightSchedule, finalWeight = 0 }: Hyperparameters): boolean {
+export function isTaught(hyperparameters: Hyperparameters): boolean {
+  return hasSoftTerm(hyperparameters) || (hyperparameters.featureWeight ?? 0) > 0;
+}
+
+/** Whether the teacher's output counts at any time. */
+export function hasSoftTerm({ distillWeight, weightSchedule, finalWeight = 0 }: Hyperparameters): boolean {
   return distillWeight > 0 || (isScheduled(weightSchedule) && finalWeight > 0);
 }
 
@@ -41,6 +50,7 @@ export const WITHOUT_TEACHER: Partial<Hyperparameters> = {
   distillLoss: 'kl',
   weightSchedule: 'constant',
   hardWeight: 1,
+  featureWeight: 0,
 };
 
 /** Whether the engine's own operation does not know the loss that the student asks for: such students share no bundle with others. */
@@ -60,8 +70,11 @@ export function hyperparameterOf<Name extends keyof Hyperparameters>(
 export function dropIdleDials(h: Hyperparameters, corpus: CorpusRecord): void {
   if (!isScheduled(h.weightSchedule) || h.finalWeight === h.distillWeight) delete h.weightSchedule;
   if (h.weightSchedule === undefined) delete h.finalWeight;
-  if (h.distillLoss === 'kl' || !isTaught(h)) delete h.distillLoss;
+  if (h.distillLoss === 'kl' || !hasSoftTerm(h)) delete h.distillLoss;
   if (!h.weightSchedule && Math.abs((h.hardWeight ?? 0) - (1 - h.distillWeight)) < 1e-9) delete h.hardWeight;
+  if (!h.featureWeight) delete h.featureWeight;
+  if (h.featureWeight === undefined || h.featureTaps === 'both') delete h.featureTaps;
+  if (h.featureWeight !== undefined && keepsTransmitter(h)) h.featureTaps = 'decoder';
   const hasHardTerm = (h.hardWeight ?? 1 - Math.min(h.distillWeight, h.finalWeight ?? h.distillWeight)) > 0;
   if (!h.labelSmoothing || !hasHardTerm) delete h.labelSmoothing;
   if (h.trainShare === 1) delete h.trainShare;
@@ -72,14 +85,31 @@ export function dropIdleDials(h: Hyperparameters, corpus: CorpusRecord): void {
 
 /** What cannot be trained at all. */
 export function dialFaults(h: Hyperparameters, path: (name: string) => string): Fault[] {
-  if (h.hardWeight !== 0 || isTaught(h)) return [];
-  const message = 'is 0, and so is the weight of the teacher: nothing is left to learn from; raise one of them';
-  return [{ path: path('hardWeight'), message }];
+  const faults: Fault[] = [];
+  if (h.hardWeight === 0 && !isTaught(h)) {
+    const message = 'is 0, and so is the weight of the teacher: nothing is left to learn from; raise one of them';
+    faults.push({ path: path('hardWeight'), message });
+  }
+  if (h.featureWeight && h.featureTaps === 'encoder' && keepsTransmitter(h)) {
+    const message =
+      "'encoder' matches the semantic encoder, but with distillPart decoder it is the teacher's own; use 'decoder', or freezeKeptSide false";
+    faults.push({ path: path('featureTaps'), message });
+  }
+  return faults;
+}
+
+/** How many places of hidden states are matched. */
+export function matchedTaps({ featureWeight = 0, featureTaps = 'both' }: Hyperparameters): number {
+  return featureWeight === 0 ? 0 : featureTaps === 'both' ? 2 : 1;
 }
 
 /** Whether the student learns from a part of the training sentences only. */
 export function isSliced({ trainShare, trainTopWords, trainWords }: Hyperparameters): boolean {
   return trainShare !== undefined || trainTopWords !== undefined || trainWords !== undefined;
+}
+
+function keepsTransmitter({ distillPart, freezeKeptSide }: Hyperparameters): boolean {
+  return distillPart === 'decoder' && freezeKeptSide;
 }
 
 function isScheduled(schedule: Hyperparameters['weightSchedule']): boolean {

@@ -1,5 +1,13 @@
 // One student's settings as a trial holds them.
-import type { Channel, ChannelProfile, DistillLoss, DistillPart, Initialization, WeightScheduleName } from './terms.js';
+import type {
+  Channel,
+  ChannelProfile,
+  DistillLoss,
+  DistillPart,
+  FeatureTaps,
+  Initialization,
+  WeightScheduleName,
+} from './terms.js';
 
 /** Everything that changes a trial's numbers, besides teacher and corpus. */
 export interface Hyperparameters {
@@ -15,6 +23,9 @@ export interface Hyperparameters {
   finalWeight?: number;
   /** Weight of the hard loss: 1 - alpha. */
   hardWeight?: number;
+  /** Weight of the distance of hidden states, and where: 0. */
+  featureWeight?: number;
+  featureTaps?: FeatureTaps;
   distillPart: DistillPart;
   studentLayers: number;
   /** Student width and feed-forward width; the teacher's when absent. */

@@ -1,7 +1,7 @@
 // WHAT is asked and answered: requests, plans, ids, warnings, statistics, reports. Pure; knows no queue, store or tensor.
 export { bundleMemoryBytes } from './bundle-memory.js';
 export * from './cross-decoding.js';
-export { DIALS, hasComposedLoss, hyperparameterOf, isTaught, isTeacherDial } from './dials.js';
+export { DIALS, hasComposedLoss, hyperparameterOf, isTaught, isTeacherDial, matchedTaps } from './dials.js';
 export * from './errors.js';
 export { type Extension, extendRequest, parseExtension } from './extension.js';
 export * from './fields.js';

@@ -1,6 +1,6 @@
 // From a parsed request to the trials it asks for, and from trials to bundles. Pure functions of request, teacher and
 // corpus: the same request plans the same trials in the same order on every machine.
-import { dialFaults, dropIdleDials, hasComposedLoss, isTaught, WITHOUT_TEACHER } from './dials.js';
+import { dialFaults, dropIdleDials, hasComposedLoss, hasSoftTerm, matchedTaps, WITHOUT_TEACHER } from './dials.js';
 import type { Fault } from './errors.js';
 import { HYPERPARAMETER_FIELDS, HYPERPARAMETER_NAMES, MAX_TRIALS } from './fields.js';
 import { canonicalJson, trialIdOf } from './identity.js';
@@ -50,7 +50,7 @@ export function planTrials(request: SweepRequest, teacher: TeacherRecord, corpus
     from.map((setting) => ({ ...setting, hyperparameters: { ...setting.hyperparameters, ...change } }));
   add('requested', settings);
   if (request.reference) {
-    const taught = settings.filter(({ hyperparameters }) => isTaught(hyperparameters));
+    const taught = settings.filter(({ hyperparameters }) => hasSoftTerm(hyperparameters));
     add('reference', changed({ temperature: 1 }, taught));
   }
   if (request.baseline) add('baseline', changed(WITHOUT_TEACHER));
@@ -63,7 +63,7 @@ export function planTrials(request: SweepRequest, teacher: TeacherRecord, corpus
 
 /**
  * Packs trials into bundles of at most `trialsPerBundle`: only trials that differ in nothing but temperature, weights,
- * loss, learning rate and weight decay share one, and those whose loss the engine's operation does not know are by themselves. Their tensors have equal shapes, and their seed gives all of them the same batches under the same noise, so
+ * loss, learning rate and weight decay share one, and those whose loss the engine's operation does not know, or whose hidden states are matched, are by themselves. Their tensors have equal shapes, and their seed gives all of them the same batches under the same noise, so
  * the teacher runs once for all (docs/decisions/0002). Sizes are balanced (5 trials at 4 make 3 + 2), order is kept.
  *
  * Bundles deliberately do not depend on how many workers are idle or on what is already done: training several students
@@ -88,7 +88,7 @@ export function planBundles(trials: readonly PlannedTrial[], trialsPerBundle: nu
  */
 export function normalise(given: Hyperparameters, teacher: TeacherRecord, corpus: CorpusRecord): Hyperparameters {
   const normal: Hyperparameters = { ...given, trainSnrDb: [...given.trainSnrDb] };
-  if (!isTaught(normal) || normal.distillLoss === 'mse') normal.temperature = 1;
+  if (!hasSoftTerm(normal) || normal.distillLoss === 'mse') normal.temperature = 1;
   if (normal.distillPart === 'full') normal.freezeKeptSide = false;
   if (normal.channel === 'ideal') normal.trainSnrDb = [...HYPERPARAMETER_FIELDS.trainSnrDb.default];
   if (normal.studentDModel === teacher.architecture.dModel) delete normal.studentDModel;
@@ -176,9 +176,15 @@ function evaluationFor(evaluation: EvaluationSettings, corpus: CorpusRecord): Ev
 }
 
 function bundleKeyOf(spec: TrialSpec): string {
-  const { temperature, distillWeight, learningRate, weightDecay, ...others } = spec.hyperparameters;
-  const { distillLoss, labelSmoothing, weightSchedule, finalWeight, hardWeight, ...rest } = others;
-  return canonicalJson({ ...spec, hyperparameters: rest, isComposed: hasComposedLoss(spec.hyperparameters) });
+  const h = spec.hyperparameters;
+  const { temperature, distillWeight, learningRate, weightDecay, ...others } = h;
+  const { distillLoss, labelSmoothing, weightSchedule, finalWeight, hardWeight, featureWeight, ...rest } = others;
+  return canonicalJson({
+    ...spec,
+    hyperparameters: rest,
+    isComposed: hasComposedLoss(h),
+    isMatched: matchedTaps(h) > 0,
+  });
 }
 
 function splitEvenly<Item>(items: Item[], most: number): Item[][] {

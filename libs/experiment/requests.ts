@@ -22,7 +22,15 @@ import {
   TEACHER_FIELDS,
 } from './fields.js';
 import type { CorpusOptions, EvaluationSettings, Hyperparameters, TeacherTraining } from './records.js';
-import type { Channel, ChannelProfile, DistillLoss, DistillPart, Initialization, WeightScheduleName } from './terms.js';
+import type {
+  Channel,
+  ChannelProfile,
+  DistillLoss,
+  DistillPart,
+  FeatureTaps,
+  Initialization,
+  WeightScheduleName,
+} from './terms.js';
 import { Described, faultOf, isPlainObject, join, readFields, refuse, shown, unknownField } from './validation.js';
 
 export class HyperparametersRequest {
@@ -33,6 +41,8 @@ export class HyperparametersRequest {
   @Described(H.weightSchedule) weightSchedule?: WeightScheduleName;
   @Described(H.finalWeight) finalWeight?: number;
   @Described(H.hardWeight) hardWeight?: number;
+  @Described(H.featureWeight) featureWeight?: number;
+  @Described(H.featureTaps) featureTaps?: FeatureTaps;
   @Described(H.distillPart) distillPart?: DistillPart;
   @Described(H.studentLayers) studentLayers?: number;
   @Described(H.studentDModel) studentDModel?: number;

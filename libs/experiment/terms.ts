@@ -18,6 +18,10 @@ export type Split = (typeof SPLITS)[number];
 export const DISTILL_LOSSES = ['kl', 'reverse-kl', 'jsd', 'mse'] as const;
 export type DistillLoss = (typeof DISTILL_LOSSES)[number];
 
+/** Where hidden states are matched: after the semantic encoder, after the semantic decoder, or at both. */
+export const FEATURE_TAPS = ['both', 'encoder', 'decoder'] as const;
+export type FeatureTaps = (typeof FEATURE_TAPS)[number];
+
 /** How the teacher's weight goes from the first step to the last. */
 export const WEIGHT_SCHEDULES = ['constant', 'linear', 'cosine'] as const;
 export type WeightScheduleName = (typeof WEIGHT_SCHEDULES)[number];

@@ -38,6 +38,7 @@ describe('warningsFor', () => {
     ],
     ['smoothing-above-0.3', { base: { ...quiet, labelSmoothing: 0.5 } }],
     ['no-hard-loss', { base: { ...quiet, hardWeight: 0 } }],
+    ['feature-weight-above-10', { base: { ...quiet, featureWeight: 20 } }],
     ['slices-of-other-budgets', { base: quiet, vary: { trainShare: [0.5, 1] } }],
     ['small-slice', { base: { ...quiet, trainShare: 0.1 } }],
     ['one-seed', { base: quiet, vary: { temperature: [1, 2] }, seeds: 1 }],

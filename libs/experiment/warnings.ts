@@ -1,6 +1,6 @@
 // Guidance known before anything is trained: what is likely to disappoint, why, and the way out. Warnings never change a
 // request; what cannot work at all is a fault (plan.ts).
-import { hyperparameterOf, isSliced, isTaught } from './dials.js';
+import { hasSoftTerm, hyperparameterOf, isSliced, isTaught } from './dials.js';
 import { compressionOf, countParameters, studentArchitecture } from './parameters.js';
 import type { PlannedTrial } from './plan.js';
 import type { CorpusRecord, Hyperparameters, TeacherRecord, Warning } from './records.js';
@@ -85,6 +85,11 @@ const RULES: Record<string, Rule> = {
     if (!asked.some((h) => h.hardWeight === 0)) return undefined;
     return 'The hard loss has weight 0: the true sentences do not count at all, and the student repeats the errors of the teacher; give hardWeight 0.05 or more unless that is what you study.';
   },
+  'feature-weight-above-10': (_, asked) => {
+    const heavy = distinct(asked.map((h) => h.featureWeight ?? 0).filter((weight) => weight > 10));
+    if (heavy.length === 0) return undefined;
+    return `Feature weight ${heavy.join(', ')} is above 10: the distance of hidden states then outweighs what is said, for both are of the size of 1; 0.1 to 2 is usual.`;
+  },
   'slices-of-other-budgets': (_, asked) => {
     if (levelsOf(asked, ['trainShare', 'trainTopWords', 'trainWords']) < 2) return undefined;
     return 'The slices of the training sentences differ in size, so the same epochs are fewer steps on a smaller one (confounded with the budget): choose sentencesPerEpoch no larger than the smallest slice, so that all take as many steps.';
@@ -107,7 +112,7 @@ const RULES: Record<string, Rule> = {
   'temperature-without-effect': (_, asked) => {
     if (asked.some((h) => h.distillLoss === 'mse'))
       return 'With distillLoss mse the temperature has no effect, for it compares the logits as they are: such trials are shown at temperature 1.';
-    if (asked.every(isTaught)) return undefined;
+    if (asked.every(hasSoftTerm)) return undefined;
     return 'At distillation weight 0 the temperature has no effect: such trials are shown at temperature 1 and trained once per seed, as the baseline.';
   },
   'hybrid-not-frozen': (_, asked) => {
@@ -209,6 +214,7 @@ const DIALS_APART: readonly Dial[] = [
   ['labelSmoothing'],
   ['weightSchedule', 'finalWeight'],
   ['hardWeight'],
+  ['featureWeight', 'featureTaps'],
   ['trainShare', 'trainTopWords', 'trainWords'],
 ];
 

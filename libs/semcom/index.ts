@@ -12,7 +12,7 @@ export * from './decoded-scores.js';
 export * from './deepsc.js';
 export * from './distributions.js';
 export * from './dropout.js';
-export { FUSED_KERNELS, type FusedKernel } from './fused-layers.js';
+export { FUSED_KERNELS, type FusedKernel, product } from './fused-layers.js';
 export * from './greedy.js';
 export * from './line-splitter.js';
 export * from './normalise.js';

@@ -2,7 +2,7 @@
 // backend, through the chunks that training takes.
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, it } from 'vitest';
-import { composedLossKernel, type Divergence, distillationLoss, type LossOptions, lossValues, plainLossKernel, SKIP_ROW } from '#distillation';
+import { composedLossKernel, type Divergence, distillationLoss, featureTerm, type LossOptions, lossValues, plainLossKernel, SKIP_ROW } from '#distillation';
 import { golden } from './tiny-models.js';
 
 interface Case {
@@ -18,9 +18,21 @@ interface Case {
   gradient: number[][];
 }
 
-const { logits, cases } = golden<{
+interface Features {
+  student: number[][];
+  teacher: number[][];
+  keep: number[];
+  weight: number;
+  projection: number[][] | null;
+  mse: number;
+  gradient: number[][];
+  projectionGradient: number[][] | null;
+}
+
+const { logits, cases, features } = golden<{
   logits: { teacher: number[][]; student: number[][]; targets: number[] };
   cases: Case[];
+  features: Features[];
 }>('dials.json');
 const words = logits.student[0]?.length as number;
 const rows = logits.targets.length;
@@ -96,6 +108,42 @@ export function describeDials(start: () => Promise<unknown>): void {
         expect(together.gradient.subarray(k * rows * words, (k + 1) * rows * words)).toEqual(alone.gradient);
       });
     });
+
+    it.each(features.map((one) => [one.student[0]?.length, one] as const))(
+      'the distance of features of width %d to those of width 3, and its gradients, equal PyTorch',
+      async (_, one) => {
+        await start();
+        const before = tf.memory().numTensors;
+        const student = tf.tensor3d([one.student, one.student]);
+        const name = 'feature.decOut.weight';
+        const trained = new Map(one.projection ? [[name, tf.tensor3d([one.projection, one.projection])]] : []);
+        const inputs = [student, ...trained.values()];
+        const rows = { keep: Float32Array.from(one.keep), denominator: one.keep.filter((keep) => keep === 1).length };
+        let distances: number[] = [];
+        const { value, grads } = tf.tidy(() => {
+          const states = { student, teacher: tf.tensor3d([one.teacher]) };
+          return tf.engine().gradients(
+            () => featureTerm('decOut', trained, states, rows, [one.weight, 0], (found) => {
+              distances = [...found.dataSync()];
+            }),
+            inputs,
+          );
+        });
+        for (const distance of distances) close(distance, one.mse);
+        const wanted = [one.gradient, one.projectionGradient ?? []].map((rowsOf) => rowsOf.flat());
+        for (const [i, gradient] of grads.entries()) {
+          const found = gradient.dataSync();
+          const half = found.length / 2;
+          expect(half).toBe(wanted[i]?.length);
+          found.forEach((x, at) => {
+            // The second student has weight 0.
+            close(x, at < half ? (wanted[i]?.[at] as number) : 0);
+          });
+        }
+        tf.dispose([value, ...grads, ...inputs]);
+        expect(tf.memory().numTensors).toBe(before);
+      },
+    );
 
     it('composed, kl without smoothing is the usual loss', async () => {
       await start();

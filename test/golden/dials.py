@@ -1,5 +1,5 @@
-"""Writes dials.json: the loss of hand-made logits for every distance, label smoothing and weight, by PyTorch's own functions in
-float64 with gradients by autograd. Run with a Python that has torch: python test/golden/dials.py"""
+"""Writes dials.json: the loss of hand-made logits for every distance, label smoothing and weight, and the distance of hand-made hidden
+states with and without a map between widths, by PyTorch's own functions in float64 with gradients by autograd. Run with a Python that has torch: python test/golden/dials.py"""
 
 import json
 import math
@@ -51,6 +51,29 @@ def case(logits, kind, temperature, smoothing, soft, hard):
     }
 
 
+def features(numbers, width):
+    """Rows of two sentences, the second with two pads; the teacher is three wide."""
+    draw = lambda *shape: (torch.randn(*shape, generator=numbers)).mul(1000).round().div(1000)
+    keep = torch.tensor([1.0, 1, 1, 1, 1, 0, 0, 1])
+    student = draw(len(keep), width).requires_grad_()
+    teacher = draw(len(keep), 3)
+    weight, projection = 0.7, None if width == 3 else draw(width, 3).requires_grad_()
+    ours = student if projection is None else student @ projection
+    kept = keep.bool()
+    mse = F.mse_loss(ours[kept], teacher[kept])
+    (weight * mse).backward()
+    return {
+        "student": student.tolist(),
+        "teacher": teacher.tolist(),
+        "keep": keep.tolist(),
+        "weight": weight,
+        "projection": None if projection is None else projection.tolist(),
+        "mse": mse.item(),
+        "gradient": student.grad.tolist(),
+        "projectionGradient": None if projection is None else projection.grad.tolist(),
+    }
+
+
 def main():
     numbers = torch.Generator().manual_seed(8)
     rows, words = 6, 7
@@ -69,7 +92,8 @@ def main():
         for soft, hard in weights
     ]
     path = Path(__file__).with_name("dials.json")
-    path.write_text(json.dumps({"logits": logits, "cases": cases}, separators=(",", ":")) + "\n")
+    made = {"logits": logits, "cases": cases, "features": [features(numbers, width) for width in (2, 3)]}
+    path.write_text(json.dumps(made, separators=(",", ":")) + "\n")
 
 
 if __name__ == "__main__":

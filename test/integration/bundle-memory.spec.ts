@@ -6,6 +6,7 @@ import {
   completeHyperparameters,
   HyperparametersRequest,
   hasComposedLoss,
+  matchedTaps,
   studentArchitecture,
 } from '#experiment';
 
@@ -18,6 +19,15 @@ const KINDS = [
   { studentLayers: 2, studentDModel: 64, studentDff: 256, init: 'random', freezeKeptSide: false },
   { batchSize: 1024 },
   { distillLoss: 'jsd' },
+  { featureWeight: 1 },
+  {
+    featureWeight: 1,
+    featureTaps: 'decoder',
+    studentDModel: 64,
+    init: 'random',
+    freezeKeptSide: false,
+    batchSize: 1024,
+  },
   { labelSmoothing: 0.1, batchSize: 1024 },
 ] as const;
 
@@ -35,6 +45,7 @@ test.each(KINDS.flatMap((kind) => [1, 8, 64].map((students) => ({ kind, students
       tokens,
       fusedLayers: true,
       composedLoss: hasComposedLoss(hyperparameters),
+      featureTaps: matchedTaps(hyperparameters),
     });
     const estimate = bundleMemoryBytes(hyperparameters, students, { architecture: teacher }, { maxTokens: tokens });
     expect(estimate / total).toBeCloseTo(1, 2);

@@ -203,6 +203,8 @@ function configOf(context: BundleContext, trial: BundleJob['trials'][number], su
     weight_schedule: h.weightSchedule ?? 'constant',
     final_weight: h.finalWeight ?? h.distillWeight,
     hard_weight: h.hardWeight ?? null,
+    feature_weight: h.featureWeight ?? 0,
+    feature_taps: h.featureWeight ? (h.featureTaps ?? 'both') : null,
     distill_part: h.distillPart,
     d_model: student.dModel,
     dff: student.dff,

@@ -1,5 +1,5 @@
 // The dials of a bundle's trials in the trainer's words. Where no trial turns one, it is not there at all.
-import type { LossDials, TrainingSetup } from '#distillation';
+import type { FeatureMatching, FeatureTap, LossDials, TrainingSetup } from '#distillation';
 import { type Hyperparameters, hyperparameterOf } from '#experiment';
 import { sliceOf } from '#semcom';
 import { ImpossibleJob } from './port.js';
@@ -13,6 +13,18 @@ export function dialsOf(trials: readonly Hyperparameters[]): { dials?: LossDials
     dials.labelSmoothing = trials.map((h) => h.labelSmoothing ?? 0);
   if (trials.some((h) => h.hardWeight !== undefined)) dials.hardWeight = trials.map((h) => h.hardWeight);
   return Object.keys(dials).length > 0 ? { dials } : {};
+}
+
+/** Hidden states that are matched: trials of a bundle agree on whether and where. */
+export function featuresOf(trials: readonly Hyperparameters[]): { features?: FeatureMatching } {
+  const [first] = trials;
+  if (!first?.featureWeight) return {};
+  const taps: Record<NonNullable<Hyperparameters['featureTaps']>, FeatureTap[]> = {
+    both: ['encOut', 'decOut'],
+    encoder: ['encOut'],
+    decoder: ['decOut'],
+  };
+  return { features: { taps: taps[first.featureTaps ?? 'both'], weight: trials.map((h) => h.featureWeight ?? 0) } };
 }
 
 /** How the trials' weights go on. */
@@ -37,12 +49,13 @@ export function slicedTrain(train: number[][], { trainShare, trainTopWords, trai
 
 /** The dials that a trial turns, for the log. */
 export function shownDials(h: Hyperparameters): string {
-  const { distillLoss, labelSmoothing, weightSchedule, finalWeight, hardWeight } = h;
+  const { distillLoss, labelSmoothing, weightSchedule, finalWeight, hardWeight, featureWeight, featureTaps } = h;
   return [
     ...(distillLoss ? [distillLoss] : []),
     ...(labelSmoothing ? [`smoothing ${labelSmoothing}`] : []),
     ...(weightSchedule ? [`${weightSchedule} to ${finalWeight ?? 0}`] : []),
     ...(hardWeight === undefined ? [] : [`hard ${hardWeight}`]),
+    ...(featureWeight ? [`features ${featureWeight} (${featureTaps ?? 'both'})`] : []),
   ]
     .map((dial) => ` ${dial}`)
     .join('');

@@ -146,6 +146,8 @@ const SHORT_NAMES: Partial<Record<Name, string>> = {
   labelSmoothing: 'smoothing',
   finalWeight: 'end',
   hardWeight: 'hard',
+  featureWeight: 'features',
+  featureTaps: 'taps',
   batchSize: 'batch',
   sentencesPerEpoch: 'sentences',
   learningRate: 'lr',
@@ -154,7 +156,8 @@ const SHORT_NAMES: Partial<Record<Name, string>> = {
 
 /** A hyperparameter as a label: 'T=4', 'layers=2'; a choice by its value alone: 'rayleigh'. */
 export function labelOf(name: Name, value: unknown): string {
-  if (typeof value === 'string') return name === 'init' ? `init=${value}` : value;
+  if (typeof value === 'string')
+    return name === 'init' || name === 'featureTaps' ? `${SHORT_NAMES[name] ?? name}=${value}` : value;
   const shown = Array.isArray(value) ? value.join('..') : value === undefined ? 'default' : String(value);
   return `${SHORT_NAMES[name] ?? name}=${shown}`;
 }
