@@ -2,8 +2,9 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readSafetensors } from '#checkpoint';
 import type { Hyperparameters } from '#experiment';
-import type { TrainerJob } from '../../apps/worker/trainer-protocol.js';
+import type { TrainerCommand, TrainerJob } from '../../apps/worker/trainer-protocol.js';
 import { hashes, TrainerBench, told } from '../support/trainer-process.js';
 
 let bench: TrainerBench;
@@ -64,6 +65,38 @@ describe('the trainer process', () => {
       weight_schedule: 'constant',
       final_weight: 0.7,
       hard_weight: 1,
+    });
+  });
+
+  it('matches hidden states through a map that learns: taken up from a checkpoint to the same bytes, and in no file', async () => {
+    const narrow: Partial<Hyperparameters> = {
+      ...QUICK,
+      epochs: 10,
+      studentDModel: 16,
+      studentDff: 32,
+      sentencesPerEpoch: 160,
+    };
+    const job = bundleOf([{ featureWeight: 1 }, { featureWeight: 0.1, temperature: 2 }], narrow);
+    const whole = await bench.run(job);
+    expect(whole.code, whole.output).toBe(0);
+    expect(whole.output).toMatch(/T 4 a 0\.7 features 1 \(both\), T 2 a 0\.7 features 0\.1 \(both\)/);
+    const stopped = await bench.run(job, (message, child) => {
+      if (message.type === 'epoch' && message.metrics.epoch === 2)
+        child.send({ type: 'stop' } satisfies TrainerCommand);
+    });
+    expect(told(stopped, 'trial-completed')).toEqual([]);
+    const resumed = await bench.run(job, undefined, {}, stopped.work);
+    expect(resumed.output).toMatch(/resumed at step \d+/);
+    for (const trial of ['trial-0', 'trial-1']) {
+      const wanted = await hashes(whole.work, trial);
+      expect(await hashes(resumed.work, trial)).toEqual(wanted);
+      const model = readSafetensors(await readFile(join(whole.work, trial, 'final_student_model.safetensors')));
+      expect([...model.tensors.keys()].filter((name) => name.startsWith('feature'))).toEqual([]);
+    }
+    expect(await configOf(whole.work, 'trial-0')).toMatchObject({
+      feature_weight: 1,
+      feature_taps: 'both',
+      d_model: 16,
     });
   });
 
