@@ -78,7 +78,6 @@ export function dropIdleDials(h: Hyperparameters, corpus: CorpusRecord): void {
   const hasHardTerm = (h.hardWeight ?? 1 - Math.min(h.distillWeight, h.finalWeight ?? h.distillWeight)) > 0;
   if (!h.labelSmoothing || !hasHardTerm) delete h.labelSmoothing;
   if (h.trainShare === 1) delete h.trainShare;
-  if ((h.trainTopWords ?? 0) >= corpus.vocabularySize) delete h.trainTopWords;
   const [fewest, most] = h.trainWords ?? [0, Number.POSITIVE_INFINITY];
   if (fewest <= 1 && most >= corpus.maxTokens - 2) delete h.trainWords;
 }

@@ -63,8 +63,9 @@ export function planTrials(request: SweepRequest, teacher: TeacherRecord, corpus
 
 /**
  * Packs trials into bundles of at most `trialsPerBundle`: only trials that differ in nothing but temperature, weights,
- * loss, learning rate and weight decay share one, and those whose loss the engine's operation does not know, or whose hidden states are matched, are by themselves. Their tensors have equal shapes, and their seed gives all of them the same batches under the same noise, so
- * the teacher runs once for all (docs/decisions/0002). Sizes are balanced (5 trials at 4 make 3 + 2), order is kept.
+ * loss, learning rate and weight decay share one; those whose loss the engine's operation does not know, and those whose hidden
+ * states are matched, are by themselves. Their tensors have equal shapes, and their seed gives all of them the same batches under
+ * the same noise, so the teacher runs once for all (docs/decisions/0002). Sizes are balanced (5 trials at 4 make 3 + 2), order is kept.
  *
  * Bundles deliberately do not depend on how many workers are idle or on what is already done: training several students
  * side by side changes the order of floating-point sums, so a trial's bits may depend on its bundle. As a function of
@@ -83,8 +84,8 @@ export function planBundles(trials: readonly PlannedTrial[], trialsPerBundle: nu
 
 /**
  * Hyperparameters with every field that cannot matter set to one value, so that equal trainings are one trial: without a
- * teacher, and for a distance that knows none, the temperature (to 1); with part full the kept side; on an ideal channel the training SNR; sizes equal to the
- * teacher's and epochs over all sentences are left absent.
+ * teacher, and for a distance that knows none, the temperature (to 1); with part full the kept side; on an ideal channel the
+ * training SNR; sizes equal to the teacher's, epochs over all sentences and dials that are as usual are left absent.
  */
 export function normalise(given: Hyperparameters, teacher: TeacherRecord, corpus: CorpusRecord): Hyperparameters {
   const normal: Hyperparameters = { ...given, trainSnrDb: [...given.trainSnrDb] };

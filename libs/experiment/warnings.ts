@@ -37,7 +37,9 @@ const RULES: Record<string, Rule> = {
     return `Temperature ${hot.join(', ')} is above 15: the softened distributions are nearly uniform over the vocabulary and T² KL then dominates by its scale; 1 to 10 is usual.`;
   },
   'weight-above-0.95': (_, asked) => {
-    const heavy = distinct(asked.map((h) => h.distillWeight).filter((weight) => weight > 0.95));
+    const heavy = distinct(asked.filter((h) => h.hardWeight === undefined).map((h) => h.distillWeight)).filter(
+      (weight) => weight > 0.95,
+    );
     if (heavy.length === 0) return undefined;
     return `Distillation weight ${heavy.join(', ')} is above 0.95: the true sentences hardly count any more and the student repeats the teacher's errors; 0.5 to 0.9 is usual.`;
   },
