@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
-import { parseDistillationRequest, parseSweepRequest } from '#experiment';
+import { HYPERPARAMETER_FIELDS, parseDistillationRequest, parseSweepRequest } from '#experiment';
 import {
   addHyperparameterFlags,
   addSweepFlags,
@@ -49,6 +49,28 @@ describe('flags of a sweep', () => {
       seed: 7,
       trainSnrDb: [-5, 10],
     });
+  });
+
+  it('turn the dials of loss, weight and data', () => {
+    const typed =
+      '--distill-loss kl,jsd --label-smoothing 0,0.1 --weight-schedule linear --final-weight 0.2 --hard-weight 1';
+    const more = '--train-share 0.25,0.5,1 --train-top-words 500 --train-words 4:12';
+    expect(sweepBody(flagsOf(...typed.split(' '), ...more.split(' ')))).toEqual({
+      base: {
+        weightSchedule: 'linear',
+        finalWeight: 0.2,
+        hardWeight: 1,
+        trainTopWords: 500,
+        trainWords: [4, 12],
+      },
+      vary: { distillLoss: ['kl', 'jsd'], labelSmoothing: [0, 0.1], trainShare: [0.25, 0.5, 1] },
+    });
+  });
+
+  it('are explained in Chinese, each of them', () => {
+    const chinese = textsIn('zh');
+    for (const [name, { meaning }] of Object.entries(HYPERPARAMETER_FIELDS))
+      expect(chinese.fieldMeaning(name, meaning), name).toMatch(/[\u4e00-\u9fff]/);
   });
 
   it('say seeds as a number or a list, and how students are measured', () => {

@@ -1,5 +1,5 @@
 // Numbers as people read them: durations, sizes, rates, hyper-parameters.
-import { HYPERPARAMETER_NAMES, type Hyperparameters } from '#experiment';
+import { HYPERPARAMETER_NAMES, type Hyperparameters, hyperparameterOf, isTeacherDial } from '#experiment';
 
 /** 4.2 s, 3 min 05 s, 2 h 10 min. */
 export function shownSeconds(seconds: number): string {
@@ -40,6 +40,12 @@ const SHORT: Partial<Record<keyof Hyperparameters, string>> = {
   distillPart: '',
   channel: '',
   init: 'init-',
+  distillLoss: '',
+  labelSmoothing: 'smoothing',
+  finalWeight: 'end',
+  hardWeight: 'hard',
+  featureWeight: 'features',
+  featureTaps: 'taps-',
 };
 
 /** The hyper-parameters (seed left out) in which these trials differ; baselines differ from the rest by being ones. */
@@ -49,19 +55,20 @@ export function varyingNames(
   const asked = trials.filter((trial) => trial.role !== 'baseline');
   const compared = asked.length > 0 ? asked : trials;
   return HYPERPARAMETER_NAMES.filter((name) => {
-    const values = new Set(compared.map((trial) => JSON.stringify(trial.hyperparameters[name])));
+    const values = new Set(compared.map((trial) => JSON.stringify(hyperparameterOf(trial.hyperparameters, name))));
     return name !== 'seed' && values.size > 1;
   });
 }
 
-/** 'T4 w0.7': a trial's values of the named hyper-parameters; a baseline has no temperature and no weight to tell. */
+/** 'T4 w0.7': a trial's values of the named hyper-parameters; a baseline has nothing of the teacher to tell. */
 export function shownSetting(
   trial: { hyperparameters: Hyperparameters; role?: string | undefined },
   names: (keyof Hyperparameters)[],
 ): string {
-  const told =
-    trial.role === 'baseline' ? names.filter((name) => name !== 'temperature' && name !== 'distillWeight') : names;
-  return told.map((name) => `${SHORT[name] ?? `${name}-`}${shownValue(trial.hyperparameters[name])}`).join(' ');
+  const told = trial.role === 'baseline' ? names.filter((name) => !isTeacherDial(name)) : names;
+  return told
+    .map((name) => `${SHORT[name] ?? `${name}-`}${shownValue(hyperparameterOf(trial.hyperparameters, name))}`)
+    .join(' ');
 }
 
 function shownValue(value: unknown): string {

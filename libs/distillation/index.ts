@@ -1,9 +1,11 @@
 // HOW a student learns: losses, parts, freezing, hybrids, the training loop, evaluation. tfjs-core -> semcom.
 export * from './adam.js';
+export * from './composed-loss.js';
 export * from './distances.js';
 export * from './draws.js';
 export * from './epoch-meter.js';
 export * from './evaluate.js';
+export * from './features.js';
 export * from './link.js';
 export * from './loss.js';
 export * from './measure-divergence.js';
@@ -16,3 +18,4 @@ export * from './students.js';
 export * from './train.js';
 export * from './training-run.js';
 export * from './validation.js';
+export * from './weight-schedule.js';

@@ -1,6 +1,7 @@
 // The distillation loss over hidden states, chunk by chunk: logits of a few hundred rows exist at a time, never those of a
 // whole batch, and no one-hot at all. Gradients for hidden states, kernel and bias come out of the same pass.
 import * as tf from '@tensorflow/tfjs-core';
+import { composedLossKernel, type Divergence } from './composed-loss.js';
 
 /** A row with this label counts for nothing (a pad, masked loss). */
 export const SKIP_ROW = -1;
@@ -84,6 +85,21 @@ export interface TeacherOutput {
   bias: tf.Tensor;
 }
 
+/** What students may ask for besides temperature and weight, one value a student; absent where none does. */
+export interface LossDials {
+  /** Distance to the teacher; forward KL. */
+  divergence?: readonly Divergence[] | undefined;
+  /** epsilon of the hard targets; 0. */
+  labelSmoothing?: readonly number[] | undefined;
+  /** Weight of the hard loss; 1 - alpha. */
+  hardWeight?: readonly (number | undefined)[] | undefined;
+}
+
+/** Whether a student asks for what only the composed loss knows. Then all that share its bundle take that one. */
+export function isComposed({ divergence, labelSmoothing }: LossDials = {}): boolean {
+  return Boolean(divergence?.some((one) => one !== 'kl') || labelSmoothing?.some((epsilon) => epsilon > 0));
+}
+
 export interface LossOptions {
   kernel: LossKernel;
   /** target ids of the N rows; pads carry SKIP_ROW or SOFT_ROW */
@@ -91,17 +107,21 @@ export interface LossOptions {
   /** the K students' temperatures and weights alpha */
   temperature: readonly number[];
   distillWeight: readonly number[];
+  dials?: LossDials;
   /** What each sum is divided by: real tokens (masked) or all positions (the original). */
   denominator: number;
   /** Rows at a time; bounds the memory: logits [rows, V] of the teacher and of one student. */
   chunkRows: number;
 }
 
-/** Per student: total = (1 - alpha) CE + alpha T^2 KL, and its two parts, each divided by the denominator. */
+/** Per student: total = hard weight x hard loss + alpha x distance, and its parts, each divided by the denominator. */
 export interface LossValues {
   total: number[];
+  /** Of the true ids, whatever the hard loss is. */
   crossEntropy: number[];
   distillation: number[];
+  /** Distance of the features, where they are matched: its weight times this is in the total, too. */
+  features?: number[];
 }
 
 /** Gradients of the summed totals; kernel and bias only where the output layer is trained. The caller disposes them. */
@@ -114,8 +134,8 @@ export interface LossGradients {
 /** Which gradients are wanted: none (measuring), those of the hidden states (the output layer is frozen), or all. */
 export type WantedGradients = 'none' | 'hidden' | 'all';
 
-/** Elements of one [rows, V] tensor: 360 MB with the engine's kernel, which has two at a time; the plain one has eight. */
-const MOST_LOGITS = { fused: 90e6, plain: 20e6 };
+/** Elements of one [rows, V] tensor: 360 MB with the engine's kernel, which has two at a time; the others have eight and ten. */
+const MOST_LOGITS = { fused: 90e6, plain: 20e6, composed: 20e6 };
 
 /**
  * Rows a chunk may hold. At V = 22,234 it is 4,032, which is a batch of 128 sentences whole: few large chunks beat many small
@@ -128,7 +148,7 @@ export function chunkRowsFor(vocabularySize: number, kernel: keyof typeof MOST_L
 /**
  * total_k = (1 - alpha_k) CE_k + alpha_k T_k^2 KL_k for K students with hidden [K, N, d], output kernel [K or 1, d, V] and bias
  * [K or 1, V] (1: an output layer that all share), as sums per student, and the gradients asked for. Without a teacher there
- * is no soft term (alpha must be 0).
+ * is no soft term (alpha must be 0). `options.dials` may weigh the hard term by itself, or put other distances and targets in.
  *
  * One student after another over a whole chunk: the teacher's logits are made once for all of them, each student's lie in memory
  * alone, and the gradient of its output layer is one long product.
@@ -141,10 +161,11 @@ export function distillationLoss(
 ): { sums: tf.Tensor2D; gradients?: LossGradients } {
   return tf.tidy(() => {
     const students = studentsApart(student, options, teacher !== null);
+    const lossKernel = isComposed(options.dials) ? composedLossKernel : options.kernel;
     for (const [from, n] of evenChunks(student.hidden.shape[1], options.chunkRows)) {
       const labels = options.labels.subarray(from, from + n);
       const taught = teacher ? teacherLogits(teacher, from, n) : { teacher: null, teacherBias: null };
-      for (const one of students) addChunk(one, { from, n, labels, ...taught }, options.kernel, wanted);
+      for (const one of students) addChunk(one, { from, n, labels, ...taught }, lossKernel, wanted);
       tf.dispose(taught.teacher ?? []);
     }
     const stacked = (part: keyof Totals) => tf.stack(students.map(({ totals }) => totals[part] as tf.Tensor));
@@ -165,6 +186,8 @@ export function distillationLoss(
 type Totals = { sums?: tf.Tensor; kernel?: tf.Tensor; bias?: tf.Tensor };
 
 interface StudentApart extends Pick<LossChunk, 'studentBias' | 'temperature' | 'softWeight' | 'hardWeight'> {
+  divergence: Divergence;
+  labelSmoothing: number;
   /** [N, d] */
   hidden: tf.Tensor2D;
   /** [d, V] */
@@ -176,7 +199,7 @@ interface StudentApart extends Pick<LossChunk, 'studentBias' | 'temperature' | '
 
 function studentsApart(
   student: { hidden: tf.Tensor3D; kernel: tf.Tensor3D; bias: tf.Tensor },
-  { temperature, distillWeight, denominator }: LossOptions,
+  { temperature, distillWeight, denominator, dials }: LossOptions,
   isTaught: boolean,
 ): StudentApart[] {
   const kernels = tf.unstack(student.kernel) as tf.Tensor2D[];
@@ -189,7 +212,9 @@ function studentsApart(
       studentBias: biases[k % biases.length] as tf.Tensor1D,
       temperature: temperature[k] as number,
       softWeight: isTaught ? alpha / denominator : 0,
-      hardWeight: (1 - alpha) / denominator,
+      hardWeight: (dials?.hardWeight?.[k] ?? 1 - alpha) / denominator,
+      divergence: dials?.divergence?.[k] ?? 'kl',
+      labelSmoothing: dials?.labelSmoothing?.[k] ?? 0,
       totals: {},
       hiddenParts: [],
     };
@@ -202,7 +227,7 @@ type Rows = Pick<LossChunk, 'labels' | 'teacher' | 'teacherBias'> & { from: numb
 function addChunk(
   one: StudentApart,
   { from, n, ...rows }: Rows,
-  lossKernel: LossKernel,
+  lossKernel: LossKernel | typeof composedLossKernel,
   wanted: WantedGradients,
 ): void {
   const { hidden, kernel, totals, hiddenParts, ...settings } = one;
@@ -252,18 +277,19 @@ function teacherLogits(teacher: TeacherOutput, from: number, n: number) {
   });
 }
 
-/** The sums of all rows as losses per student. */
+/** The sums of all rows as losses per student; [K, 2], or [K, 3] where the hard loss is not the cross-entropy. */
 export function lossValues(
   sums: Float32Array,
-  options: Pick<LossOptions, 'denominator' | 'distillWeight'>,
+  options: Pick<LossOptions, 'denominator' | 'distillWeight' | 'dials'>,
 ): LossValues {
   const students = options.distillWeight.length;
-  const at = (k: number, i: number) => (sums[2 * k + i] as number) / options.denominator;
+  const width = sums.length / students;
+  const at = (k: number, i: number) => (sums[width * k + i] as number) / options.denominator;
   const distillation = Array.from({ length: students }, (_, k) => at(k, 0));
   const crossEntropy = Array.from({ length: students }, (_, k) => at(k, 1));
   const total = options.distillWeight.map((a, k) => {
-    const ce = crossEntropy[k] as number;
-    return a === 0 ? ce : (1 - a) * ce + a * (distillation[k] as number);
+    const hard = (options.dials?.hardWeight?.[k] ?? 1 - a) * at(k, width - 1);
+    return a === 0 ? hard : hard + a * (distillation[k] as number);
   });
   return { total, crossEntropy, distillation };
 }

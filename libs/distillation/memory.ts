@@ -18,6 +18,10 @@ export interface BundleSizes {
   parts?: number;
   /** Whether the engine has the layers as single operations. */
   fusedLayers: boolean;
+  /** Whether the students ask for a loss that the engine's operation does not know. */
+  composedLoss?: boolean;
+  /** Places where hidden states are matched. */
+  featureTaps?: number;
 }
 
 /** Bytes, by what they are for; `total` is the peak, with what the process itself takes. */
@@ -65,29 +69,35 @@ const PLAIN: LayerCounts = {
   loss: 8,
 };
 
+/** Tensors [chunk rows, V] that the composed loss has alive at once; test/golden/dials-suite.ts counts them. */
+const COMPOSED_LOSS = 10;
+
 /** Peak memory of training this bundle. */
 export function predictMemory(sizes: BundleSizes): PredictedMemory {
   const { kind, student, teacher, students } = sizes;
   const counts = sizes.fusedLayers ? FUSED : PLAIN;
   const sizeOf = (shape: number[]) => shape.reduce((product, n) => product * n, 1);
   const learns = parameterShapes(student).filter(({ name }) => isTrained(kind, name));
-  const trained = students * learns.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+  const taps = sizes.featureTaps ?? 0;
+  const wide = teacher?.dModel ?? 0;
+  const isMapped = taps > 0 && student.dModel !== wide;
+  const maps = isMapped ? taps * student.dModel * wide : 0;
+  const trained = students * (learns.reduce((sum, { shape }) => sum + sizeOf(shape), 0) + maps);
   const taught = teacher ? parameterShapes(teacher).reduce((sum, { shape }) => sum + sizeOf(shape), 0) : 0;
   const rows = Math.ceil(sizes.batchSize / (sizes.parts ?? 1)) * sizes.tokens;
   const kept = keptSide(kind);
   const onTape =
     students * rows * (kept === 'transmitter' ? 0 : transmitterFloats(student, sizes.tokens, counts)) +
-    students * rows * receiverFloats(student, sizes.tokens, counts);
+    students * rows * (receiverFloats(student, sizes.tokens, counts) + taps * wide * featureTensors(isMapped));
   const ofTeacher = teacher
     ? rows * (transmitterFloats(teacher, sizes.tokens, counts) + receiverFloats(teacher, sizes.tokens, counts))
     : 0;
-  const chunk =
-    Math.min(rows, chunkRowsFor(student.vocabularySize, sizes.fusedLayers ? 'fused' : 'plain')) *
-    student.vocabularySize;
+  const lossPath = sizes.composedLoss ? 'composed' : sizes.fusedLayers ? 'fused' : 'plain';
+  const chunk = Math.min(rows, chunkRowsFor(student.vocabularySize, lossPath)) * student.vocabularySize;
   const parameters = 4 * (4 * trained + taught);
   // The teacher's pass is over before the students' begins.
   const activations = 4 * Math.max(counts.backward * onTape, ofTeacher);
-  const loss = 4 * chunk * counts.loss;
+  const loss = 4 * chunk * (sizes.composedLoss ? COMPOSED_LOSS : counts.loss);
   const checkpoint = 4 * 3 * trained;
   return {
     parameters,
@@ -96,6 +106,11 @@ export function predictMemory(sizes: BundleSizes): PredictedMemory {
     checkpoint,
     total: PROCESS_BYTES + parameters + activations + loss + checkpoint,
   };
+}
+
+/** Tensors as wide as the teacher that a matched place leaves, a row each: differences and their gradients, and what a map makes. */
+function featureTensors(isMapped: boolean): number {
+  return isMapped ? 5 : 3;
 }
 
 function layerFloats(shape: DeepscShape, tokens: number, layer: LayerCounts['encoder']): number {

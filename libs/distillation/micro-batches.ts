@@ -63,7 +63,8 @@ export function gradientsInParts(
     for (const rows of pieces) {
       const part = cutBatch(batch, rows);
       const share = realTargets(part) / real;
-      const found = bundleGradients(modelOf(rows), trained, part, cutUse(use, batch.tokens, rows));
+      const model = partOf(modelOf(rows), batch);
+      const found = bundleGradients(model, trained, part, cutUse(use, batch.tokens, rows));
       addShare(values, found.values, share);
       try {
         for (const [name, gradient] of found.gradients) addTo(sums, name, gradient, share);
@@ -76,6 +77,13 @@ export function gradientsInParts(
     tf.dispose([...sums.values()]);
     throw error;
   }
+}
+
+/** The model as a part of the batch sees it: features are counted by the whole. */
+function partOf(model: BundleModel, batch: Batch): BundleModel {
+  if (!model.features) return model;
+  const real = realTargets(batch);
+  return { ...model, features: { ...model.features, sourcePerTarget: (real + batch.size) / real } };
 }
 
 /** Losses of a batch in `parts` micro-batches, without gradients. */
@@ -126,6 +134,7 @@ function addShare(values: LossValues, part: LossValues, share: number): void {
     part[kind].forEach((value, k) => {
       values[kind][k] = (values[kind][k] as number) + share * value;
     });
+  if (part.features) values.features = part.features.map((value, k) => (values.features?.[k] ?? 0) + share * value);
 }
 
 function addTo(sums: Map<string, tf.Tensor>, name: string, gradient: tf.Tensor, share: number): void {

@@ -10,10 +10,13 @@ import {
   shiftTargets,
   type Weights,
 } from '#semcom';
+import { type FeatureMatching, type FeatureRows, type FeatureTap, featureTerm } from './features.js';
 import { decodeReceived, passThrough, type Sided } from './link.js';
 import {
   chunkRowsFor,
   distillationLoss,
+  isComposed,
+  type LossDials,
   type LossGradients,
   type LossKernel,
   type LossOptions,
@@ -34,6 +37,10 @@ export interface BundleModel {
   teacher: Sided | null;
   temperature: readonly number[];
   distillWeight: readonly number[];
+  /** What else they ask of the loss; absent where all ask for the usual. */
+  dials?: LossDials;
+  /** Hidden states that are matched as well; absent where none are. */
+  features?: FeatureMatching;
   lossKernel: LossKernel;
   /**
    * 'masked': means over real tokens. 'original': as the original computes it (pads in both denominators and in the soft term,
@@ -80,6 +87,7 @@ function runStep(model: BundleModel, trained: Weights, batch: Batch, use: Channe
   let output: LossGradients['output'];
   let sums: tf.Tensor2D | undefined;
   let features: tf.Tensor1D | undefined;
+  const matched: tf.Tensor1D[] = [];
   const gradients = tf.tidy(() => {
     const teacher = model.teacher ? teacherTaps(model.teacher, batch, use) : null;
     const hiddenLoss = (hidden: tf.Tensor3D, kernel: tf.Tensor3D, bias: tf.Tensor) => {
@@ -103,6 +111,15 @@ function runStep(model: BundleModel, trained: Weights, batch: Batch, use: Channe
           gradFunc: (_dy: tf.Tensor, saved: tf.Tensor[]) => tf.clone(saved[0] as tf.Tensor),
         };
       })(taps.decOut) as tf.Scalar;
+      if (learns && model.features && teacher) {
+        const { features: matching } = model;
+        const record = (distances: tf.Tensor1D) => matched.push(tf.keep(distances));
+        const terms = matching.taps.map((tap) => {
+          const states = { student: taps[tap] as tf.Tensor3D, teacher: teacher[tap] };
+          return featureTerm(tap, weights, states, featureRows(tap, batch, matching), matching.weight, record);
+        });
+        return tf.addN([measured, ...terms]);
+      }
       if (model.lossForm !== 'original' || !teacher) return measured;
       const distance = featureDistance(model.kind.part, taps, teacher);
       if (!distance) return measured;
@@ -131,7 +148,8 @@ function runStep(model: BundleModel, trained: Weights, batch: Batch, use: Channe
   }
   const values = lossValues((sums as tf.Tensor2D).dataSync() as Float32Array, options);
   if (features) addFeatures(values, features.dataSync() as Float32Array, model.distillWeight);
-  tf.dispose([sums as tf.Tensor, features ?? []]);
+  if (model.features && matched.length > 0) addMatched(values, matched, model.features.weight);
+  tf.dispose([sums as tf.Tensor, features ?? [], ...matched]);
   return { values, gradients: byName };
 }
 
@@ -142,10 +160,28 @@ function addFeatures(values: LossValues, features: Float32Array, alpha: readonly
   });
 }
 
+function addMatched(values: LossValues, matched: tf.Tensor1D[], weight: readonly number[]): void {
+  const taps = matched.map((distances) => distances.dataSync());
+  values.features = weight.map((_, k) => taps.reduce((sum, distances) => sum + (distances[k] as number), 0));
+  values.features.forEach((distance, k) => {
+    values.total[k] = (values.total[k] as number) + (weight[k] as number) * distance;
+  });
+}
+
+/** Tokens of the source, or of the target, that are no pads. */
+function featureRows(tap: FeatureTap, batch: Batch, { sourcePerTarget }: FeatureMatching): FeatureRows {
+  const { targets } = shiftTargets(batch);
+  const ids = tap === 'encOut' ? batch.ids : targets;
+  const keep = Float32Array.from(ids, (id) => (id === 0 ? 0 : 1));
+  const count = (some: Int32Array) => some.reduce((sum, id) => sum + (id === 0 ? 0 : 1), 0);
+  if (tap === 'decOut' || sourcePerTarget === undefined) return { keep, denominator: count(ids) };
+  return { keep, denominator: count(targets) * sourcePerTarget };
+}
+
 function lossOptions(model: BundleModel, batch: Batch): LossOptions {
   const { targets } = shiftTargets(batch);
   const isOriginal = model.lossForm === 'original';
-  const kernel = model.lossKernel === plainLossKernel ? 'plain' : 'fused';
+  const kernel = isComposed(model.dials) ? 'composed' : model.lossKernel === plainLossKernel ? 'plain' : 'fused';
   const labels = targets.map((id) => (id === 0 ? (isOriginal ? SOFT_ROW : SKIP_ROW) : id));
   const real = targets.reduce((count, id) => count + (id === 0 ? 0 : 1), 0);
   return {
@@ -153,6 +189,7 @@ function lossOptions(model: BundleModel, batch: Batch): LossOptions {
     labels,
     temperature: model.temperature,
     distillWeight: model.distillWeight,
+    ...(model.dials ? { dials: model.dials } : {}),
     denominator: isOriginal ? targets.length : real,
     chunkRows: model.chunkRows ?? chunkRowsFor(model.student.vocabularySize, kernel),
   };

@@ -5,6 +5,7 @@ import type { AdamOptions, OptimizerFactory } from './adam.js';
 import type { EpochReport } from './epoch-meter.js';
 import type { BundleModel } from './step.js';
 import { type MicroBatching, TrainingRun, type TrainingSnapshot } from './training-run.js';
+import type { WeightSchedule } from './weight-schedule.js';
 
 export interface TrainingSettings {
   batchSize: number;
@@ -20,6 +21,8 @@ export interface TrainingSettings {
 
 export interface TrainingSetup {
   model: Omit<BundleModel, 'dropout'>;
+  /** How each student's weight alpha goes on from `model.distillWeight`; absent: it stays. */
+  schedules?: readonly (WeightSchedule | undefined)[];
   /** Start values of what learns, [K, …]; copied. */
   start: Weights;
   adam: AdamOptions;

@@ -5,10 +5,12 @@ import { collate, groupArrays, planEpoch, RandomStream } from '#semcom';
 import type { AdamState, TrainedParameters } from './adam.js';
 import { drawChannel, dropoutOf } from './draws.js';
 import { EpochMeter, type EpochMeterState, type EpochReport } from './epoch-meter.js';
+import { isProjection } from './features.js';
 import { discardTape, gradientsInParts, isOutOfMemory, realTargets } from './micro-batches.js';
 import type { StepResult } from './step.js';
 import { type StepReport, stepsPerEpoch, type TrainedStudent, type TrainingSetup } from './train.js';
 import { type ValidationBatch, validationBatches, validationLosses } from './validation.js';
+import { weightAt } from './weight-schedule.js';
 
 /** From this step on a batch was computed in so many parts, because the whole did not fit the memory. */
 export interface MicroBatching {
@@ -106,7 +108,7 @@ export class TrainingRun {
     const { values, gradients } = this.withinMemory(step, batch.size, () =>
       this.parameters.withValues((trained) =>
         gradientsInParts(
-          (rows) => ({ ...this.setup.model, dropout: dropoutOf(settings, step, rows) }),
+          (rows) => ({ ...this.modelAt(step), dropout: dropoutOf(settings, step, rows) }),
           trained,
           batch,
           use,
@@ -156,9 +158,11 @@ export class TrainingRun {
     return ended;
   }
 
-  /** Trained parameters of one student in our layout. */
+  /** The model that one student has become so far, in our layout: what learned of it, without maps between widths. */
   arraysOf(student: number): Map<string, Float32Array> {
-    return this.parameters.withValues((values) => groupArrays(values, student));
+    return this.parameters.withValues((values) =>
+      groupArrays(new Map([...values].filter(([name]) => !isProjection(name))), student),
+    );
   }
 
   /** The state of this moment; its tensors are held by reference (no copy is made) and the caller's to dispose. */
@@ -192,6 +196,17 @@ export class TrainingRun {
 
   dispose(): void {
     this.parameters.dispose();
+  }
+
+  /** The model with the weights of this step. */
+  private modelAt(step: number): TrainingSetup['model'] {
+    const { model, schedules, settings } = this.setup;
+    if (!schedules) return model;
+    const steps = this.perEpoch * settings.epochs;
+    return {
+      ...model,
+      distillWeight: model.distillWeight.map((start, k) => weightAt(start, schedules[k], step, steps)),
+    };
   }
 
   /** Sentences of a step; the order of an epoch is a pure function of the seed. */

@@ -1,6 +1,7 @@
 // What training a bundle will take of memory, from the request alone: so that it goes to a worker that holds it. The same
 // arithmetic as the trainer's own prediction for TensorFlow (libs/distillation/memory.ts, which may know no requests, and is held
 // against this by test/integration/bundle-memory.spec.ts).
+import { hasComposedLoss, matchedTaps } from './dials.js';
 import { countParameters, studentArchitecture } from './parameters.js';
 import type { Architecture, CorpusRecord, Hyperparameters, TeacherRecord } from './records.js';
 
@@ -12,6 +13,8 @@ const CHANNEL_FLOATS = 3 * 256 + 6 * 16;
 const RECEIVER_FLOATS = 4 * 512;
 /** Logits that the loss has at a time, of one student; and as many of the teacher. */
 const CHUNK_LOGITS = 90e6;
+/** The same where the loss is composed of plain operations: how many a chunk has, and how many such tensors there are at a time. */
+const COMPOSED = { logits: 20e6, tensors: 10 };
 
 /** Bytes at the peak of training so many students together. */
 export function bundleMemoryBytes(
@@ -24,13 +27,20 @@ export function bundleMemoryBytes(
   const words = student.vocabularySize;
   const rows = hyperparameters.batchSize * corpus.maxTokens;
   const keepsTransmitter = hyperparameters.distillPart === 'decoder' && hyperparameters.freezeKeptSide;
-  const trained = students * trainedParameters(student, hyperparameters);
+  const taps = matchedTaps(hyperparameters);
+  const wide = teacher.architecture.dModel;
+  const isMapped = taps > 0 && student.dModel !== wide;
+  const maps = isMapped ? taps * student.dModel * wide : 0;
+  const trained = students * (trainedParameters(student, hyperparameters) + maps);
   const taught = countParameters(teacher.architecture).total;
-  const onTape = students * rows * ((keepsTransmitter ? 0 : transmitterFloats(student)) + receiverFloats(student));
+  const ofFeatures = taps * wide * (isMapped ? 5 : 3);
+  const onTape =
+    students * rows * ((keepsTransmitter ? 0 : transmitterFloats(student)) + receiverFloats(student) + ofFeatures);
   const ofTeacher = rows * (transmitterFloats(teacher.architecture) + receiverFloats(teacher.architecture));
-  const chunk = Math.max(32, Math.floor(CHUNK_LOGITS / words / 32) * 32);
+  const isComposed = hasComposedLoss(hyperparameters);
+  const chunk = Math.max(32, Math.floor((isComposed ? COMPOSED.logits : CHUNK_LOGITS) / words / 32) * 32);
   const parameters = 4 * (4 * trained + taught);
-  const loss = 4 * Math.min(rows, chunk) * words * 2;
+  const loss = 4 * Math.min(rows, chunk) * words * (isComposed ? COMPOSED.tensors : 2);
   const checkpoint = 4 * 3 * trained;
   return Math.round(PROCESS_BYTES + parameters + 4 * Math.max(onTape, ofTeacher) + loss + checkpoint);
 }

@@ -1,5 +1,6 @@
 // Every field a request may carry, described once: type, default, range, meaning. Validation, OpenAPI, command-line flags
 // and the documentation read this table, so they cannot disagree.
+import { LOSS_FIELDS, SLICE_FIELDS } from './dial-fields.js';
 import { CHANNEL_PROFILES, CHANNELS, DISTILL_PARTS, INITIALIZATIONS, SPLITS } from './terms.js';
 
 export const BUILTIN_CORPORA = ['sotu', 'sotu-small'] as const;
@@ -116,6 +117,7 @@ export const HYPERPARAMETER_FIELDS = {
     minimum: 0,
     maximum: 1,
   },
+  ...LOSS_FIELDS,
   distillPart: {
     kind: 'choice',
     meaning: 'Which part of the student learns: all of it, its transmitter (encoder) or its receiver (decoder)',
@@ -152,6 +154,7 @@ export const HYPERPARAMETER_FIELDS = {
     minimum: 1,
     maximum: 1e9,
   },
+  ...SLICE_FIELDS,
   learningRate: OPTIMISATION.learningRate,
   weightDecay: { ...WEIGHT_DECAY, default: 0 },
   dropout: OPTIMISATION.dropout,
@@ -279,7 +282,7 @@ export const SWEEP_FIELDS = {
   baseline: {
     kind: 'boolean',
     meaning: 'Add trials without a teacher (weight 0) on the same budget',
-    defaultMeaning: 'true when temperature or distillWeight varies',
+    defaultMeaning: 'true when temperature, distillWeight or another dial of the teacher varies',
   },
   reference: {
     kind: 'boolean',

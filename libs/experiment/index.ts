@@ -2,6 +2,7 @@
 export * from './analysis/index.js';
 export { bundleMemoryBytes } from './bundle-memory.js';
 export * from './cross-decoding.js';
+export { DIALS, hasComposedLoss, hyperparameterOf, isTaught, isTeacherDial, matchedTaps } from './dials.js';
 export * from './errors.js';
 export { type Extension, extendRequest, parseExtension } from './extension.js';
 export * from './fields.js';

@@ -1,5 +1,6 @@
 // From a parsed request to the trials it asks for, and from trials to bundles. Pure functions of request, teacher and
 // corpus: the same request plans the same trials in the same order on every machine.
+import { dialFaults, dropIdleDials, hasComposedLoss, hasSoftTerm, matchedTaps, WITHOUT_TEACHER } from './dials.js';
 import type { Fault } from './errors.js';
 import { HYPERPARAMETER_FIELDS, HYPERPARAMETER_NAMES, MAX_TRIALS } from './fields.js';
 import { canonicalJson, trialIdOf } from './identity.js';
@@ -49,10 +50,10 @@ export function planTrials(request: SweepRequest, teacher: TeacherRecord, corpus
     from.map((setting) => ({ ...setting, hyperparameters: { ...setting.hyperparameters, ...change } }));
   add('requested', settings);
   if (request.reference) {
-    const taught = settings.filter(({ hyperparameters }) => hyperparameters.distillWeight > 0);
+    const taught = settings.filter(({ hyperparameters }) => hasSoftTerm(hyperparameters));
     add('reference', changed({ temperature: 1 }, taught));
   }
-  if (request.baseline) add('baseline', changed({ distillWeight: 0 }));
+  if (request.baseline) add('baseline', changed(WITHOUT_TEACHER));
   if (planned.size > MAX_TRIALS) {
     const message = `makes ${planned.size} trials with baseline and reference; at most ${MAX_TRIALS} fit one sweep`;
     refuse([{ path: '', message }]);
@@ -61,9 +62,10 @@ export function planTrials(request: SweepRequest, teacher: TeacherRecord, corpus
 }
 
 /**
- * Packs trials into bundles of at most `trialsPerBundle`: only trials that differ in nothing but temperature, weight,
- * learning rate and weight decay share one. Their tensors have equal shapes, and their seed gives all of them the same batches under the same noise, so
- * the teacher runs once for all (docs/decisions/0002). Sizes are balanced (5 trials at 4 make 3 + 2), order is kept.
+ * Packs trials into bundles of at most `trialsPerBundle`: only trials that differ in nothing but temperature, weights,
+ * loss, learning rate and weight decay share one; those whose loss the engine's operation does not know, and those whose hidden
+ * states are matched, are by themselves. Their tensors have equal shapes, and their seed gives all of them the same batches under
+ * the same noise, so the teacher runs once for all (docs/decisions/0002). Sizes are balanced (5 trials at 4 make 3 + 2), order is kept.
  *
  * Bundles deliberately do not depend on how many workers are idle or on what is already done: training several students
  * side by side changes the order of floating-point sums, so a trial's bits may depend on its bundle. As a function of
@@ -81,18 +83,19 @@ export function planBundles(trials: readonly PlannedTrial[], trialsPerBundle: nu
 }
 
 /**
- * Hyperparameters with every field that cannot matter set to one value, so that equal trainings are one trial: at weight
- * 0 the temperature (to 1); with part full the kept side; on an ideal channel the training SNR; sizes equal to the
- * teacher's and epochs over all sentences are left absent.
+ * Hyperparameters with every field that cannot matter set to one value, so that equal trainings are one trial: without a
+ * teacher, and for a distance that knows none, the temperature (to 1); with part full the kept side; on an ideal channel the
+ * training SNR; sizes equal to the teacher's, epochs over all sentences and dials that are as usual are left absent.
  */
 export function normalise(given: Hyperparameters, teacher: TeacherRecord, corpus: CorpusRecord): Hyperparameters {
   const normal: Hyperparameters = { ...given, trainSnrDb: [...given.trainSnrDb] };
-  if (normal.distillWeight === 0) normal.temperature = 1;
+  if (!hasSoftTerm(normal) || normal.distillLoss === 'mse') normal.temperature = 1;
   if (normal.distillPart === 'full') normal.freezeKeptSide = false;
   if (normal.channel === 'ideal') normal.trainSnrDb = [...HYPERPARAMETER_FIELDS.trainSnrDb.default];
   if (normal.studentDModel === teacher.architecture.dModel) delete normal.studentDModel;
   if (normal.studentDff === teacher.architecture.dff) delete normal.studentDff;
   if ((normal.sentencesPerEpoch ?? 0) >= corpus.sentences.train) delete normal.sentencesPerEpoch;
+  dropIdleDials(normal, corpus);
   return normal;
 }
 
@@ -155,7 +158,7 @@ function shapeFaults(hyperparameters: Hyperparameters, teacher: TeacherRecord, p
   const { dModel, dff, heads } = teacher.architecture;
   const { studentDModel: width = dModel, studentDff: inner = dff, distillPart, init, freezeKeptSide } = hyperparameters;
   const at = (name: string) => (path === '' ? name : `${path}.${name}`);
-  const faults = widthFaults(width, heads, at('studentDModel'));
+  const faults = [...widthFaults(width, heads, at('studentDModel')), ...dialFaults(hyperparameters, at)];
   if (width === dModel && inner === dff) return faults;
   const sizes = `width ${width} and feed-forward width ${inner}, the teacher has ${dModel} and ${dff}`;
   if (init === 'teacher') {
@@ -174,8 +177,15 @@ function evaluationFor(evaluation: EvaluationSettings, corpus: CorpusRecord): Ev
 }
 
 function bundleKeyOf(spec: TrialSpec): string {
-  const { temperature, distillWeight, learningRate, weightDecay, ...rest } = spec.hyperparameters;
-  return canonicalJson({ ...spec, hyperparameters: rest });
+  const h = spec.hyperparameters;
+  const { temperature, distillWeight, learningRate, weightDecay, ...others } = h;
+  const { distillLoss, labelSmoothing, weightSchedule, finalWeight, hardWeight, featureWeight, ...rest } = others;
+  return canonicalJson({
+    ...spec,
+    hyperparameters: rest,
+    isComposed: hasComposedLoss(h),
+    isMatched: matchedTaps(h) > 0,
+  });
 }
 
 function splitEvenly<Item>(items: Item[], most: number): Item[][] {

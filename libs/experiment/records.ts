@@ -1,8 +1,11 @@
 // What the object store holds, as types: corpora, teachers, trials, results, sweeps. JSON only; nothing here is mutable
 // once written (see keys.ts in libs/storage for where each lies).
-import type { BleuCurve, EpochMetrics, Latency, TrialEvaluation } from './measurements.js';
-import type { Channel, ChannelProfile, DistillPart, Initialization, Split, SweepStatus } from './terms.js';
 
+import type { Hyperparameters } from './hyperparameters.js';
+import type { BleuCurve, EpochMetrics, Latency, TrialEvaluation } from './measurements.js';
+import type { Channel, ChannelProfile, Split, SweepStatus } from './terms.js';
+
+export type { Hyperparameters } from './hyperparameters.js';
 export * from './measurements.js';
 export * from './preparations.js';
 
@@ -161,32 +164,6 @@ export interface ParameterCounts {
 }
 
 // ----------------------------------------------------------------------------------------------------------- trials
-
-/** Everything that changes a trial's numbers, besides teacher and corpus. */
-export interface Hyperparameters {
-  temperature: number;
-  /** alpha: total = (1 - alpha) CE + alpha T^2 KL. 0 is the no-teacher baseline. */
-  distillWeight: number;
-  distillPart: DistillPart;
-  studentLayers: number;
-  /** Student width and feed-forward width; the teacher's when absent. */
-  studentDModel?: number;
-  studentDff?: number;
-  batchSize: number;
-  epochs: number;
-  /** Sentences drawn (a seeded shuffle of the train split) for each epoch; the whole train split when absent. */
-  sentencesPerEpoch?: number;
-  learningRate: number;
-  weightDecay: number;
-  dropout: number;
-  channel: Channel;
-  channelProfile: ChannelProfile;
-  trainSnrDb: [number, number];
-  init: Initialization;
-  freezeKeptSide: boolean;
-  createHybrid: boolean;
-  seed: number;
-}
 
 /** How a trained student is measured; part of the trial. */
 export interface EvaluationSettings {

@@ -1,6 +1,7 @@
 // What users may ask for: the classes of request bodies and the parsers that turn unknown JSON into them. A parser
 // reports every fault at once and fills in the defaults; it knows no stored teacher or corpus (plan.ts does).
 
+import { isTeacherDial } from './dials.js';
 import type { Fault } from './errors.js';
 import {
   BUILTIN_CORPUS_FIELDS,
@@ -21,12 +22,27 @@ import {
   TEACHER_FIELDS,
 } from './fields.js';
 import type { CorpusOptions, EvaluationSettings, Hyperparameters, TeacherTraining } from './records.js';
-import type { Channel, ChannelProfile, DistillPart, Initialization } from './terms.js';
+import type {
+  Channel,
+  ChannelProfile,
+  DistillLoss,
+  DistillPart,
+  FeatureTaps,
+  Initialization,
+  WeightScheduleName,
+} from './terms.js';
 import { Described, faultOf, isPlainObject, join, readFields, refuse, shown, unknownField } from './validation.js';
 
 export class HyperparametersRequest {
   @Described(H.temperature) temperature?: number;
   @Described(H.distillWeight) distillWeight?: number;
+  @Described(H.distillLoss) distillLoss?: DistillLoss;
+  @Described(H.labelSmoothing) labelSmoothing?: number;
+  @Described(H.weightSchedule) weightSchedule?: WeightScheduleName;
+  @Described(H.finalWeight) finalWeight?: number;
+  @Described(H.hardWeight) hardWeight?: number;
+  @Described(H.featureWeight) featureWeight?: number;
+  @Described(H.featureTaps) featureTaps?: FeatureTaps;
   @Described(H.distillPart) distillPart?: DistillPart;
   @Described(H.studentLayers) studentLayers?: number;
   @Described(H.studentDModel) studentDModel?: number;
@@ -34,6 +50,9 @@ export class HyperparametersRequest {
   @Described(H.batchSize) batchSize?: number;
   @Described(H.epochs) epochs?: number;
   @Described(H.sentencesPerEpoch) sentencesPerEpoch?: number;
+  @Described(H.trainShare) trainShare?: number;
+  @Described(H.trainTopWords) trainTopWords?: number;
+  @Described(H.trainWords) trainWords?: [number, number];
   @Described(H.learningRate) learningRate?: number;
   @Described(H.weightDecay) weightDecay?: number;
   @Described(H.dropout) dropout?: number;
@@ -195,7 +214,7 @@ export function parseSweepRequest(body: unknown): SweepRequest {
     ...(Object.keys(lists).length > 0 ? { vary: lists as HyperparameterLists } : {}),
     ...(trials ? { trials } : {}),
     seeds,
-    baseline: sent.baseline ?? (varying.has('temperature') || varying.has('distillWeight')),
+    baseline: sent.baseline ?? [...varying].some(isTeacherDial),
     reference: sent.reference ?? varying.has('temperature'),
     evaluation,
     trialsPerBundle: sent.trialsPerBundle ?? SWEEP_FIELDS.trialsPerBundle.default,

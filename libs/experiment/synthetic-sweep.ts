@@ -1,6 +1,7 @@
 // Made-up sweeps for specs and for looking at reports: records and results from a seeded formula, in the ranges that small
 // DeepSC students show. Nothing outside specs may use it.
 import { planCrossDecoding } from './cross-decoding.js';
+import { isTaught } from './dials.js';
 import { compressionOf, countParameters, studentArchitecture } from './parameters.js';
 import { type PlannedTrial, planBundles, planTrials } from './plan.js';
 import type {
@@ -141,7 +142,7 @@ function summaryOf(trialId: string, spec: TrialSpec, options: SyntheticOptions, 
   const { effect = 0.35, noise = 0.04, tilt = 0, chance = 0, isEarlier = false, withSentences = true } = options;
   const h = spec.hyperparameters;
   const { snrDb, sentences } = spec.evaluation;
-  const taught = h.distillWeight > 0 ? h.temperature ** -effect : 1.6;
+  const taught = isTaught(h) ? h.temperature ** -effect : 1.6;
   const own = noise * normal(`${trialId} gap ${chance}`);
   const tilted = tilt * normal(`seed ${h.seed} ${chance}`) * Math.log2(h.temperature);
   const gap = 0.045 * taught * (1 + own + tilted) * (2 / h.studentLayers) ** 0.3;

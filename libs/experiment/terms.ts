@@ -14,6 +14,18 @@ export type DistillPart = (typeof DISTILL_PARTS)[number];
 export const SPLITS = ['hash', 'order'] as const;
 export type Split = (typeof SPLITS)[number];
 
+/** How far the student is from the teacher: KL(teacher‖student), KL(student‖teacher), Jensen-Shannon, mean square of the logits. */
+export const DISTILL_LOSSES = ['kl', 'reverse-kl', 'jsd', 'mse'] as const;
+export type DistillLoss = (typeof DISTILL_LOSSES)[number];
+
+/** Where hidden states are matched: after the semantic encoder, after the semantic decoder, or at both. */
+export const FEATURE_TAPS = ['both', 'encoder', 'decoder'] as const;
+export type FeatureTaps = (typeof FEATURE_TAPS)[number];
+
+/** How the teacher's weight goes from the first step to the last. */
+export const WEIGHT_SCHEDULES = ['constant', 'linear', 'cosine'] as const;
+export type WeightScheduleName = (typeof WEIGHT_SCHEDULES)[number];
+
 export const INITIALIZATIONS = ['teacher', 'random'] as const;
 export type Initialization = (typeof INITIALIZATIONS)[number];
 

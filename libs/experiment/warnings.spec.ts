@@ -31,6 +31,16 @@ describe('warningsFor', () => {
       'temperature-and-weight-varied',
       { base: quiet, trials: [{ temperature: 2, distillWeight: 0.5 }, { temperature: 8 }] },
     ],
+    ['losses-at-one-weight', { base: quiet, vary: { distillLoss: ['kl', 'jsd'] } }],
+    [
+      'dials-varied-together',
+      { base: quiet, trials: [{ temperature: 2 }, { temperature: 8, distillLoss: 'jsd' }], baseline: true },
+    ],
+    ['smoothing-above-0.3', { base: { ...quiet, labelSmoothing: 0.5 } }],
+    ['no-hard-loss', { base: { ...quiet, hardWeight: 0 } }],
+    ['feature-weight-above-10', { base: { ...quiet, featureWeight: 20 } }],
+    ['slices-of-other-budgets', { base: quiet, vary: { trainShare: [0.5, 1] } }],
+    ['small-slice', { base: { ...quiet, trainShare: 0.1 } }],
     ['one-seed', { base: quiet, vary: { temperature: [1, 2] }, seeds: 1 }],
     ['no-baseline', { base: quiet, vary: { temperature: [1, 2] }, baseline: false }],
     ['temperature-without-effect', { base: quiet, vary: { distillWeight: [0, 0.7] } }],
@@ -60,6 +70,26 @@ describe('warningsFor', () => {
     expect(grid.get('temperature-and-weight-varied')).toContain('one weight at a time');
     const list = warningsOf({ base: quiet, trials: [{ temperature: 2, distillWeight: 0.5 }, { temperature: 8 }] });
     expect(list.get('temperature-and-weight-varied')).toContain('confounded');
+  });
+
+  it('finds dials that hide each other, and none where each is seen alone', () => {
+    const of = (body: object) => warningsOf({ base: quiet, ...body }).get('dials-varied-together');
+    expect(of({ vary: { distillLoss: ['kl', 'mse'], temperature: [1, 4], labelSmoothing: [0, 0.1] } })).toBeUndefined();
+    expect(of({ vary: { weightSchedule: ['constant', 'linear'], finalWeight: [0.1, 0.3] } })).toBeUndefined();
+    const trials = [{ temperature: 2 }, { temperature: 4 }, { temperature: 8, labelSmoothing: 0.1 }];
+    expect(of({ trials })).toMatch(/^labelSmoothing never change alone/);
+    expect(of({ trials: [{ distillWeight: 0 }, { distillWeight: 0.5 }, { temperature: 2 }] })).toBeUndefined();
+  });
+
+  it('says that mse knows no temperature', () => {
+    const warned = warningsOf({ base: { ...quiet, distillLoss: 'mse' } });
+    expect(warned.get('temperature-without-effect')).toMatch(/^With distillLoss mse/);
+  });
+
+  it('counts the steps of a slice', () => {
+    const base = { ...quiet, batchSize: 64, epochs: 3 };
+    expect(warningsOf({ base: { ...base, trainShare: 0.2 } }).get('few-steps')).toMatch(/^Only 39 training steps/);
+    expect(codesOf({ base })).not.toContain('few-steps');
   });
 
   it('warns of a teacher that has little to teach and of sentences there are not', () => {

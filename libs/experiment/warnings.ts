@@ -1,5 +1,6 @@
 // Guidance known before anything is trained: what is likely to disappoint, why, and the way out. Warnings never change a
 // request; what cannot work at all is a fault (plan.ts).
+import { hasSoftTerm, hyperparameterOf, isSliced, isTaught } from './dials.js';
 import { compressionOf, countParameters, studentArchitecture } from './parameters.js';
 import type { PlannedTrial } from './plan.js';
 import type { CorpusRecord, Hyperparameters, TeacherRecord, Warning } from './records.js';
@@ -36,7 +37,9 @@ const RULES: Record<string, Rule> = {
     return `Temperature ${hot.join(', ')} is above 15: the softened distributions are nearly uniform over the vocabulary and T² KL then dominates by its scale; 1 to 10 is usual.`;
   },
   'weight-above-0.95': (_, asked) => {
-    const heavy = distinct(asked.map((h) => h.distillWeight).filter((weight) => weight > 0.95));
+    const heavy = distinct(asked.filter((h) => h.hardWeight === undefined).map((h) => h.distillWeight)).filter(
+      (weight) => weight > 0.95,
+    );
     if (heavy.length === 0) return undefined;
     return `Distillation weight ${heavy.join(', ')} is above 0.95: the true sentences hardly count any more and the student repeats the teacher's errors; 0.5 to 0.9 is usual.`;
   },
@@ -53,7 +56,7 @@ const RULES: Record<string, Rule> = {
     return `${many.join(', ')} student layers are more than the teacher's ${least}: the student is larger than what it learns from, and the layers beyond cannot start from the teacher; use at most ${least}.`;
   },
   'temperature-and-weight-varied': (_, asked) => {
-    const taught = asked.filter((h) => h.distillWeight > 0);
+    const taught = asked.filter(isTaught);
     const temperatures = distinct(taught.map((h) => h.temperature));
     const weights = distinct(taught.map((h) => h.distillWeight));
     if (temperatures.length < 2 || weights.length < 2) return undefined;
@@ -63,6 +66,41 @@ const RULES: Record<string, Rule> = {
     }
     return 'Temperature and distillation weight vary together: their effects cannot be told apart (confounded); keep one weight for all temperatures, or vary both in full with "vary".';
   },
+  'losses-at-one-weight': (_, asked) => {
+    const losses = distinctTexts(asked.filter(isTaught).map((h) => h.distillLoss ?? 'kl'));
+    if (losses.length < 2) return undefined;
+    return `The distances ${losses.join(', ')} are of different size (T² JSD tends to a quarter of T² KL as T grows, mse to twice it): at one weight they also weigh the teacher differently (confounded); compare them at the weight that suits each, or at weight 1.`;
+  },
+  'dials-varied-together': (_, asked) => {
+    const varied = DIALS_APART.filter((dial) => levelsOf(asked, dial) > 1);
+    if (varied.length < 2 || varied.flat().every((name) => JUDGED_AS_PAIR.includes(name))) return undefined;
+    const hidden = varied.filter((dial) => !isSeenAlone(asked, dial));
+    if (hidden.length === 0) return undefined;
+    return `${hidden.map((dial) => dial.join(' with ')).join(', ')} never change alone: no two settings differ in nothing else, so the effect cannot be told from that of the other dials (confounded); vary one at a time, or all of them in full with "vary".`;
+  },
+  'smoothing-above-0.3': (_, asked) => {
+    const much = distinct(asked.map((h) => h.labelSmoothing ?? 0).filter((epsilon) => epsilon > 0.3));
+    if (much.length === 0) return undefined;
+    return `Label smoothing ${much.join(', ')} is above 0.3: so much of each target is spread over all words that a perfect student would be unsure of every one; 0.05 to 0.2 is usual.`;
+  },
+  'no-hard-loss': (_, asked) => {
+    if (!asked.some((h) => h.hardWeight === 0)) return undefined;
+    return 'The hard loss has weight 0: the true sentences do not count at all, and the student repeats the errors of the teacher; give hardWeight 0.05 or more unless that is what you study.';
+  },
+  'feature-weight-above-10': (_, asked) => {
+    const heavy = distinct(asked.map((h) => h.featureWeight ?? 0).filter((weight) => weight > 10));
+    if (heavy.length === 0) return undefined;
+    return `Feature weight ${heavy.join(', ')} is above 10: the distance of hidden states then outweighs what is said, for both are of the size of 1; 0.1 to 2 is usual.`;
+  },
+  'slices-of-other-budgets': (_, asked) => {
+    if (levelsOf(asked, ['trainShare', 'trainTopWords', 'trainWords']) < 2) return undefined;
+    return 'The slices of the training sentences differ in size, so the same epochs are fewer steps on a smaller one (confounded with the budget): choose sentencesPerEpoch no larger than the smallest slice, so that all take as many steps.';
+  },
+  'small-slice': ({ corpus }, asked) => {
+    const least = Math.min(...asked.map((h) => (h.trainShare ?? 1) * corpus.sentences.train));
+    if (least >= 500 || !asked.some(isSliced)) return undefined;
+    return `The smallest slice holds about ${Math.round(least)} training sentences: the student will learn them by heart, and the gap then shows its memory rather than its knowledge; use a larger trainShare.`;
+  },
   'one-seed': ({ trials }) => {
     const seeds = distinct(trials.map((trial) => trial.spec.hyperparameters.seed));
     if (seeds.length > 1 || trials.length < 2) return undefined;
@@ -70,12 +108,13 @@ const RULES: Record<string, Rule> = {
   },
   'no-baseline': ({ trials }, asked) => {
     const temperatures = distinct(asked.map((h) => h.temperature));
-    if (temperatures.length < 2 || trials.some((trial) => trial.spec.hyperparameters.distillWeight === 0))
-      return undefined;
+    if (temperatures.length < 2 || trials.some((trial) => !isTaught(trial.spec.hyperparameters))) return undefined;
     return 'No baseline without a teacher: the report cannot say whether distillation helped at all; set baseline to true.';
   },
   'temperature-without-effect': (_, asked) => {
-    if (!asked.some((h) => h.distillWeight === 0)) return undefined;
+    if (asked.some((h) => h.distillLoss === 'mse'))
+      return 'With distillLoss mse the temperature has no effect, for it compares the logits as they are: such trials are shown at temperature 1.';
+    if (asked.every(hasSoftTerm)) return undefined;
     return 'At distillation weight 0 the temperature has no effect: such trials are shown at temperature 1 and trained once per seed, as the baseline.';
   },
   'hybrid-not-frozen': (_, asked) => {
@@ -161,8 +200,53 @@ function ratioOf(teacher: TeacherRecord, hyperparameters: Hyperparameters): { to
   return compressionOf(countParameters(teacher.architecture), student);
 }
 
-function sentencesOf(hyperparameters: Hyperparameters, corpus: CorpusRecord): number {
-  return hyperparameters.sentencesPerEpoch ?? corpus.sentences.train;
+/** At most; how many a slice by words or lengths leaves is known to the trainer alone. */
+function sentencesOf({ sentencesPerEpoch, trainShare = 1 }: Hyperparameters, corpus: CorpusRecord): number {
+  const there = Math.round(trainShare * corpus.sentences.train);
+  return Math.min(sentencesPerEpoch ?? there, there);
+}
+
+type Dial = readonly (keyof Hyperparameters)[];
+
+/** Dials whose effects hide each other where they change together; what belongs together is one. */
+const DIALS_APART: readonly Dial[] = [
+  ['temperature'],
+  ['distillWeight'],
+  ['distillLoss'],
+  ['labelSmoothing'],
+  ['weightSchedule', 'finalWeight'],
+  ['hardWeight'],
+  ['featureWeight', 'featureTaps'],
+  ['trainShare', 'trainTopWords', 'trainWords'],
+];
+
+/** These two have a rule of their own. */
+const JUDGED_AS_PAIR: readonly string[] = ['temperature', 'distillWeight'];
+
+/** The values of some dials as one text. */
+function turnedTo(h: Hyperparameters, dials: readonly Dial[]): string {
+  return JSON.stringify(dials.flat().map((name) => hyperparameterOf(h, name) ?? null));
+}
+
+/** How many values of a dial there are among the trials that a teacher teaches. */
+function levelsOf(asked: Hyperparameters[], dial: Dial): number {
+  return new Set(asked.filter(isTaught).map((h) => turnedTo(h, [dial]))).size;
+}
+
+/** Whether two of these trials differ in this dial and in no other. */
+function isSeenAlone(asked: Hyperparameters[], dial: Dial): boolean {
+  const others = DIALS_APART.filter((one) => one !== dial);
+  const values = new Map<string, string>();
+  return asked.filter(isTaught).some((h) => {
+    const [rest, value] = [turnedTo(h, others), turnedTo(h, [dial])];
+    const before = values.get(rest) ?? value;
+    values.set(rest, before);
+    return before !== value;
+  });
+}
+
+function distinctTexts(values: string[]): string[] {
+  return [...new Set(values)];
 }
 
 function isInside([low, high]: [number, number], value: number): boolean {

@@ -269,6 +269,55 @@ export function describeGoldenModel(backend: Backend): void {
     });
   });
 
+  describe('matched features', () => {
+    const wanted = golden<{ model: { features: Record<'encOut' | 'decOut', { mseNonPad: number }> } }>('loss.json').model.features;
+    const inputs = golden<ForwardFile>('tiny/forward.json');
+    const use = useOf({ unit: inputs.noise.unit, fading: inputs.fadingUnit }, inputs.cases.find((c) => c.name === 'student/deepsc-pytorch/awgn') as ForwardFile['cases'][number]);
+    const teacher = tinyModel('teacher');
+    const student = tinyModel('student');
+    const stepOf = (arrays: Map<string, Float32Array>, tap: 'encOut' | 'decOut', weight: number) => {
+      const teacherWeights = weightsFromArrays(teacher.shape, teacher.arrays);
+      const trained = weightsFromArrays(student.shape, arrays);
+      const model: BundleModel = {
+        kind: { part: 'full', freezeKeptSide: false },
+        student: student.shape,
+        teacher: { shape: teacher.shape, weights: teacherWeights },
+        temperature: [4],
+        distillWeight: [0.7],
+        lossKernel,
+        features: { taps: [tap], weight: [weight] },
+      };
+      const { values, gradients } = bundleGradients(model, trained, batchOf(inputs.ids), use);
+      const read = new Map([...gradients].map(([name, gradient]) => [name, gradient.dataSync().slice() as Float32Array]));
+      for (const weights of [teacherWeights, trained, gradients]) disposeWeights(weights);
+      return { values, gradients: read };
+    };
+
+    it.each(['encOut', 'decOut'] as const)('at %s are as far from the teacher as PyTorch says, pads left out, and are in the total', (tap) => {
+      const without = stepOf(student.arrays, tap, 0).values;
+      const { features, total, distillation } = stepOf(student.arrays, tap, 2).values;
+      expectClose(features?.[0] as number, wanted[tap].mseNonPad, 1e-5);
+      expectClose(total[0] as number, (without.total[0] as number) + 2 * wanted[tap].mseNonPad, 1e-5);
+      expect(distillation).toEqual(without.distillation);
+    });
+
+    it.each(['encOut', 'decOut'] as const)('at %s: the gradient of the total is what a small step changes it by', (tap) => {
+      const { gradients } = stepOf(student.arrays, tap, 5);
+      for (const name of ['encoder.enc_layers.1.ffn.w_1.weight', 'encoder.embedding.weight', 'decoder.dec_layers.1.ffn.w_2.weight']) {
+        const gradient = gradients.get(name) as Float32Array;
+        const norm = Math.hypot(...gradient);
+        // Behind the encoder nothing moves its states, but the logits it does.
+        expect(norm).toBeGreaterThan(0);
+        const at = (step: number) => {
+          const moved = (student.arrays.get(name) as Float32Array).map((w, i) => w + (step * (gradient[i] as number)) / norm);
+          return stepOf(new Map([...student.arrays, [name, moved]]), tap, 5).values.total[0] as number;
+        };
+        const step = 4e-3;
+        expectClose((at(step) - at(-step)) / (2 * step), norm, 2e-2);
+      }
+    });
+  });
+
   describe('training', () => {
     const file = golden<{
       batches: { ids: number[][]; noiseUnit: number[]; fadingUnit: Draws['fading'] }[];

@@ -2,6 +2,7 @@
 import { describe } from 'vitest';
 import { ADAM_ARITHMETIC, plainLossKernel } from '#distillation';
 import { startEngine } from '#engine';
+import { describeDials } from './dials-suite.js';
 import { describeGoldenModel } from './model-suite.js';
 
 const engine = await startEngine({ backend: 'auto' });
@@ -16,4 +17,5 @@ describe.skipIf(!isThere)('DeepSC on TensorFlow equals PyTorch', () => {
         (engine.adam as NonNullable<typeof engine.adam>)(start, options, ADAM_ARITHMETIC),
     }),
   });
+  describeDials(async () => engine);
 });

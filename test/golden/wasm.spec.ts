@@ -2,6 +2,7 @@
 import { describe } from 'vitest';
 import { plainAdam, plainLossKernel } from '#distillation';
 import { startEngine } from '#engine';
+import { describeDials } from './dials-suite.js';
 import { describeGoldenModel } from './model-suite.js';
 
 describe('DeepSC on WebAssembly equals PyTorch', () => {
@@ -11,4 +12,5 @@ describe('DeepSC on WebAssembly equals PyTorch', () => {
       return { lossKernel: plainLossKernel, optimizer: plainAdam };
     },
   });
+  describeDials(() => startEngine({ backend: 'wasm' }));
 });

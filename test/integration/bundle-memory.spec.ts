@@ -1,7 +1,14 @@
 // The estimate that a bundle's job carries is the trainer's own prediction, for every kind of student.
 import { expect, test } from 'vitest';
 import { predictMemory } from '#distillation';
-import { bundleMemoryBytes, completeHyperparameters, HyperparametersRequest, studentArchitecture } from '#experiment';
+import {
+  bundleMemoryBytes,
+  completeHyperparameters,
+  HyperparametersRequest,
+  hasComposedLoss,
+  matchedTaps,
+  studentArchitecture,
+} from '#experiment';
 
 const teacher = { vocabularySize: 22_234, dModel: 128, dff: 512, heads: 8, encoderLayers: 4, decoderLayers: 4 };
 const KINDS = [
@@ -11,6 +18,17 @@ const KINDS = [
   { distillPart: 'decoder', freezeKeptSide: false },
   { studentLayers: 2, studentDModel: 64, studentDff: 256, init: 'random', freezeKeptSide: false },
   { batchSize: 1024 },
+  { distillLoss: 'jsd' },
+  { featureWeight: 1 },
+  {
+    featureWeight: 1,
+    featureTaps: 'decoder',
+    studentDModel: 64,
+    init: 'random',
+    freezeKeptSide: false,
+    batchSize: 1024,
+  },
+  { labelSmoothing: 0.1, batchSize: 1024 },
 ] as const;
 
 test.each(KINDS.flatMap((kind) => [1, 8, 64].map((students) => ({ kind, students }))))(
@@ -26,6 +44,8 @@ test.each(KINDS.flatMap((kind) => [1, 8, 64].map((students) => ({ kind, students
       batchSize: hyperparameters.batchSize,
       tokens,
       fusedLayers: true,
+      composedLoss: hasComposedLoss(hyperparameters),
+      featureTaps: matchedTaps(hyperparameters),
     });
     const estimate = bundleMemoryBytes(hyperparameters, students, { architecture: teacher }, { maxTokens: tokens });
     expect(estimate / total).toBeCloseTo(1, 2);

@@ -6,6 +6,7 @@ import {
   BUILTIN_CORPUS_FIELDS,
   CHANNELS,
   CORPUS_UPLOAD_FIELDS,
+  DIALS,
   DISTILLATION_FIELDS,
   EVALUATION_FIELDS,
   EXTENSION_FIELDS,
@@ -184,12 +185,12 @@ function boundsOf({ minimum, maximum, exclusiveMinimum, exclusiveMaximum }: Fiel
   };
 }
 
-/** What a stored trial holds: the same fields, complete. */
+/** What a stored trial holds: the same fields, complete but for dials that are as usual. */
 export const HYPERPARAMETERS_SCHEMA: JsonSchema = {
   type: 'object',
   additionalProperties: false,
   required: Object.keys(HYPERPARAMETER_FIELDS).filter(
-    (name) => !['studentDModel', 'studentDff', 'sentencesPerEpoch'].includes(name),
+    (name) => ![...(DIALS as readonly string[]), 'studentDModel', 'studentDff', 'sentencesPerEpoch'].includes(name),
   ),
   properties: Object.fromEntries(
     Object.entries(HYPERPARAMETER_FIELDS as Fields).map(([name, field]) => [

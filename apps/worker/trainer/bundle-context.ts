@@ -15,8 +15,10 @@ export interface BundleContext {
   port: TrainerPort;
   teacher: Model;
   student: Model['shape'];
-  /** The first trial's; the others differ in temperature, distillation weight, learning rate and weight decay at most. */
+  /** The first trial's; the others differ in temperature, weights, loss, learning rate and weight decay at most. */
   hyperparameters: Hyperparameters;
+  /** Training sentences there are for the students. */
+  trainSentences: number;
   /** How often a checkpoint is written. */
   checkpointMs: number;
 }

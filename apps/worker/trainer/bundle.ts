@@ -18,6 +18,7 @@ import {
 } from '#experiment';
 import { RandomStream } from '#semcom';
 import { type BundleContext, type BundleJob, kindOf, metadataOf } from './bundle-context.js';
+import { slicedTrain } from './dials.js';
 import { splitTest } from './engine-parts.js';
 import { evaluateBundle } from './evaluate-bundle.js';
 import {
@@ -42,8 +43,16 @@ export async function runBundle(
   if (!first) return;
   const teacher = await readModel(job.teacherFile, job.teacher.architecture);
   const student = studentArchitecture(job.teacher.architecture, first);
-  const context: BundleContext = { job, ...place, teacher, student, hyperparameters: first };
   const data = await readCorpus(job.corpusFolder);
+  const train = slicedTrain(data.train, first);
+  const context: BundleContext = {
+    job,
+    ...place,
+    teacher,
+    student,
+    hyperparameters: first,
+    trainSentences: train.length,
+  };
   const { evaluation, validation } = splitTest(data.test, job.trials[0]?.spec.evaluation.sentences ?? 1);
   const start = startArrays({
     teacher,
@@ -53,7 +62,7 @@ export async function runBundle(
     streamFor: (name) => new RandomStream(first.seed, `init-${name}`),
   });
 
-  const training = await trainBundle(context, start, { train: data.train, validation });
+  const training = await trainBundle(context, start, { train, validation });
   if (port.isStopping()) return;
   const trained = job.trials.flatMap((trial, k) => {
     const outcome = training.students[k] as TrainedStudent;
@@ -189,6 +198,13 @@ function configOf(context: BundleContext, trial: BundleJob['trials'][number], su
   return {
     temperature: h.temperature,
     distill_weight: h.distillWeight,
+    distill_loss: h.distillLoss ?? 'kl',
+    label_smoothing: h.labelSmoothing ?? 0,
+    weight_schedule: h.weightSchedule ?? 'constant',
+    final_weight: h.finalWeight ?? h.distillWeight,
+    hard_weight: h.hardWeight ?? null,
+    feature_weight: h.featureWeight ?? 0,
+    feature_taps: h.featureWeight ? (h.featureTaps ?? 'both') : null,
     distill_part: h.distillPart,
     d_model: student.dModel,
     dff: student.dff,
@@ -206,6 +222,10 @@ function configOf(context: BundleContext, trial: BundleJob['trials'][number], su
     batch_size: h.batchSize,
     epochs: h.epochs,
     sentences_per_epoch: h.sentencesPerEpoch ?? null,
+    train_share: h.trainShare ?? 1,
+    train_top_words: h.trainTopWords ?? null,
+    train_words: h.trainWords ?? null,
+    train_sentences: context.trainSentences,
     lr: h.learningRate,
     weight_decay: h.weightDecay,
     dropout: h.dropout,

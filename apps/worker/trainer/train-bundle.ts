@@ -1,13 +1,21 @@
 // The training of a bundle: all students side by side, from the newest checkpoint when there is one; checkpoints, progress and
 // the log on the way. What it gives back goes into each trial's record.
 import { join } from 'node:path';
-import { isTrained, predictMemory, REFERENCE_ADAM, type TrainingListener, type TrainingSetup } from '#distillation';
-import type { Hyperparameters, TrialSummary } from '#experiment';
-import { disposeWeights, weightsFromArrays } from '#semcom';
+import {
+  isTrained,
+  predictMemory,
+  REFERENCE_ADAM,
+  startProjections,
+  type TrainingListener,
+  type TrainingSetup,
+} from '#distillation';
+import { type Hyperparameters, hasComposedLoss, matchedTaps, type TrialSummary } from '#experiment';
+import { disposeWeights, RandomStream, weightsFromArrays } from '#semcom';
 import { type CheckpointManifest, checkpointJobOf } from '../checkpoint-manifest.js';
 import { type BundleContext, type BundleJob, kindOf, metadataOf } from './bundle-context.js';
 import { log, progressOf, type TrainingOutcome, trainWithCheckpoints } from './checkpointed-training.js';
 import { bestModelName, type Checkpointer, epochModelName, placeModel } from './checkpointer.js';
+import { dialsOf, featuresOf, schedulesOf, shownDials } from './dials.js';
 import { lossKernelOf, optimizerOf } from './engine-parts.js';
 import { makeFolder, modelBytes } from './files.js';
 import { throttled } from './port.js';
@@ -59,8 +67,12 @@ function tellStart(context: BundleContext, train: number[][]): number {
     batchSize: h.batchSize,
     tokens: train.reduce((longest, row) => Math.max(longest, row.length), 0),
     fusedLayers: engine.lossKernel !== undefined,
+    composedLoss: hasComposedLoss(h),
+    featureTaps: matchedTaps(h),
   });
-  const list = job.trials.map(({ spec: { hyperparameters: own } }) => `T ${own.temperature} a ${own.distillWeight}`);
+  const list = job.trials.map(
+    ({ spec: { hyperparameters: own } }) => `T ${own.temperature} a ${own.distillWeight}${shownDials(own)}`,
+  );
   log(`bundle: ${list.length} students (${list.join(', ')}), part ${h.distillPart}, seed ${h.seed}`);
   log(
     `model: ${student.encoderLayers} + ${student.decoderLayers} layers, width ${student.dModel}, ${student.vocabularySize} words; batches of ${h.batchSize}, ${h.epochs} epochs`,
@@ -96,8 +108,9 @@ function setupOf(
 ): TrainingSetup {
   const { job, engine, teacher, student, hyperparameters } = context;
   const kind = kindOf(hyperparameters);
-  const each = (name: 'temperature' | 'distillWeight' | 'learningRate' | 'weightDecay') =>
-    job.trials.map((trial) => trial.spec.hyperparameters[name]);
+  const all = job.trials.map(({ spec }) => spec.hyperparameters);
+  const matching = featuresOf(all);
+  const each = (name: 'temperature' | 'distillWeight' | 'learningRate' | 'weightDecay') => all.map((one) => one[name]);
   return {
     model: {
       kind,
@@ -105,12 +118,24 @@ function setupOf(
       teacher: { shape: teacher.shape, weights: weightsFromArrays(teacher.shape, teacher.arrays) },
       temperature: each('temperature'),
       distillWeight: each('distillWeight'),
+      ...dialsOf(all),
+      ...matching,
       lossKernel: lossKernelOf(engine),
     },
-    start: weightsFromArrays(student, start, {
-      groups: job.trials.length,
-      select: (name) => isTrained(kind, name),
-    }),
+    ...schedulesOf(all),
+    start: new Map([
+      ...weightsFromArrays(student, start, {
+        groups: job.trials.length,
+        select: (name) => isTrained(kind, name),
+      }),
+      ...startProjections({
+        taps: matching.features?.taps ?? [],
+        student,
+        teacher: teacher.shape,
+        students: job.trials.length,
+        streamFor: (name) => new RandomStream(hyperparameters.seed, `init-${name}`),
+      }),
+    ]),
     adam: {
       ...REFERENCE_ADAM,
       learningRate: each('learningRate'),

@@ -2,6 +2,7 @@
 // facts. Comparisons and verdicts are next door.
 
 import { HEADLINE_SNR_DB, nearestIndex } from '../cross-decoding.js';
+import { hyperparameterOf, isTaught, isTeacherDial } from '../dials.js';
 import { HYPERPARAMETER_NAMES } from '../fields.js';
 import { canonicalJson } from '../identity.js';
 import { countMacs, parameterBytes, studentArchitecture } from '../parameters.js';
@@ -142,6 +143,11 @@ const SHORT_NAMES: Partial<Record<Name, string>> = {
   studentLayers: 'layers',
   studentDModel: 'width',
   studentDff: 'dff',
+  labelSmoothing: 'smoothing',
+  finalWeight: 'end',
+  hardWeight: 'hard',
+  featureWeight: 'features',
+  featureTaps: 'taps',
   batchSize: 'batch',
   sentencesPerEpoch: 'sentences',
   learningRate: 'lr',
@@ -150,7 +156,8 @@ const SHORT_NAMES: Partial<Record<Name, string>> = {
 
 /** A hyperparameter as a label: 'T=4', 'layers=2'; a choice by its value alone: 'rayleigh'. */
 export function labelOf(name: Name, value: unknown): string {
-  if (typeof value === 'string') return name === 'init' ? `init=${value}` : value;
+  if (typeof value === 'string')
+    return name === 'init' || name === 'featureTaps' ? `${SHORT_NAMES[name] ?? name}=${value}` : value;
   const shown = Array.isArray(value) ? value.join('..') : value === undefined ? 'default' : String(value);
   return `${SHORT_NAMES[name] ?? name}=${shown}`;
 }
@@ -160,12 +167,12 @@ function asCompleted({ spec, result }: SweepResult): CompletedTrial[] {
   return [{ spec, result, summary: result.summary, curves: curvesOf(result.summary.evaluation) }];
 }
 
-/** What differs between distilled settings; baselines always differ in weight and temperature, which says nothing. */
+/** What differs between distilled settings; baselines always differ in what the teacher says, which says nothing. */
 function variedOf(all: Hyperparameters[]): { varied: Name[]; fixed: Partial<Hyperparameters> } {
-  const distilled = all.filter((h) => h.distillWeight > 0);
+  const distilled = all.filter(isTaught);
   const compared = distilled.length > 0 ? distilled : all;
   const isVariedIn = (some: Hyperparameters[], name: Name) =>
-    new Set(some.map((h) => canonicalJson(h[name] ?? null))).size > 1;
+    new Set(some.map((h) => canonicalJson(hyperparameterOf(h, name) ?? null))).size > 1;
   const parts = DISTILL_PARTS.map((part) => compared.filter((h) => h.distillPart === part));
   // Freezing and hybrids follow from the part that learns; they vary only where one part has both.
   const isVaried = (name: Name) =>
@@ -193,10 +200,10 @@ function groupBySetting(completed: CompletedTrial[]): CompletedTrial[][] {
 }
 
 function compareHyperparameters(a?: Hyperparameters, b?: Hyperparameters): number {
-  const isBaseline = (h?: Hyperparameters) => (h?.distillWeight === 0 ? 1 : 0);
+  const isBaseline = (h?: Hyperparameters) => (h && !isTaught(h) ? 1 : 0);
   if (isBaseline(a) !== isBaseline(b)) return isBaseline(a) - isBaseline(b);
   for (const name of HYPERPARAMETER_NAMES) {
-    const [left, right] = [a?.[name], b?.[name]];
+    const [left, right] = [a, b].map((h) => h && hyperparameterOf(h, name));
     if (typeof left === 'number' && typeof right === 'number' && left !== right) return left - right;
   }
   return 0;
@@ -220,10 +227,12 @@ function settingOf(group: CompletedTrial[], context: SettingContext): ReportSett
   const { varied, axis, headline, roles, resamples } = context;
   const first = group[0] as CompletedTrial;
   const hyperparameters = first.spec.hyperparameters;
-  const isBaseline = hyperparameters.distillWeight === 0;
-  const told = varied.filter((name) => !isBaseline || (name !== 'temperature' && name !== 'distillWeight'));
-  const labels = told.map((name) => labelOf(name, hyperparameters[name]));
-  const others = told.filter((name) => name !== axis).map((name) => labelOf(name, hyperparameters[name]));
+  const isBaseline = !isTaught(hyperparameters);
+  const told = varied.filter((name) => !isBaseline || !isTeacherDial(name));
+  const labels = told.map((name) => labelOf(name, hyperparameterOf(hyperparameters, name)));
+  const others = told
+    .filter((name) => name !== axis)
+    .map((name) => labelOf(name, hyperparameterOf(hyperparameters, name)));
   const per = <Value>(make: (values: number[][]) => Value): PerCurve<Value> => {
     const made: PerCurve<Value> = {};
     for (const name of Object.keys(first.curves) as CurveName[]) {
@@ -242,7 +251,7 @@ function settingOf(group: CompletedTrial[], context: SettingContext): ReportSett
       labelOf('temperature', hyperparameters.temperature),
     kind: isBaseline ? 'baseline' : 'distilled',
     role: roles.get(first.result.trialId) ?? 'requested',
-    values: Object.fromEntries(told.map((name) => [name, hyperparameters[name]])),
+    values: Object.fromEntries(told.map((name) => [name, hyperparameterOf(hyperparameters, name)])),
     series: others.join(', '),
     seeds: group.map((trial) => trial.spec.hyperparameters.seed),
     trialIds: group.map((trial) => trial.result.trialId),
@@ -312,9 +321,9 @@ function reportTrialOf(trial: CompletedTrial, setting: number, headline: number)
 function failureOf(spec: TrialSpec, result: TrialResult, varied: Name[]): Report['failures'] {
   if (result.status !== 'failed') return [];
   const { hyperparameters } = spec;
-  const isBaseline = hyperparameters.distillWeight === 0;
-  const told = varied.filter((name) => !isBaseline || (name !== 'temperature' && name !== 'distillWeight'));
-  const labels = told.map((name) => labelOf(name, hyperparameters[name]));
+  const isBaseline = !isTaught(hyperparameters);
+  const told = varied.filter((name) => !isBaseline || !isTeacherDial(name));
+  const labels = told.map((name) => labelOf(name, hyperparameterOf(hyperparameters, name)));
   const { reason = 'no reason was recorded', step } = result.failure ?? {};
   return [
     {

@@ -1,6 +1,7 @@
 // Tests over seeds: settings of one series against each other, the trend along the axis, and each setting against its own baseline.
 // Holm's correction is taken within each measure and family; tests with fewer than two common seeds are not made.
 
+import { isTeacherDial } from '../dials.js';
 import type { Hyperparameters } from '../records.js';
 import { hedgesG, holm, pairedTTest, trendTest } from '../statistics/index.js';
 import {
@@ -102,11 +103,10 @@ function pairsWithinSeries(settings: readonly ReportSetting[]): Pair[] {
   return pairs;
 }
 
-/** The baseline of a setting shares every varied hyperparameter but temperature and weight. */
+/** The baseline of a setting shares every varied hyperparameter but the dials of the teacher. */
 function pairsWithBaseline(settings: readonly ReportSetting[]): Pair[] {
   const budget = ({ values }: ReportSetting) => {
-    const { temperature, distillWeight, ...rest } = values;
-    return JSON.stringify(rest);
+    return JSON.stringify(Object.entries(values).filter(([name]) => !isTeacherDial(name)));
   };
   const baselines = new Map<string, number>();
   settings.forEach((setting, index) => {

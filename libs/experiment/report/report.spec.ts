@@ -100,6 +100,46 @@ describe('buildReport', () => {
     ]);
     expect(report.verdicts.map(({ series }) => series)).toEqual(['layers=1', 'layers=2']);
   });
+
+  it('shows a dial with its usual value where a trial leaves it out, and sorts by it', () => {
+    const report = reportOf(
+      { base: { temperature: 2 }, vary: { labelSmoothing: [0.2, 0, 0.1] }, seeds: 3, baseline: true },
+      strong,
+    );
+    expect([report.axis, report.fixed.temperature, report.fixed.distillLoss]).toEqual(['labelSmoothing', 2, undefined]);
+    expect(report.settings.map(({ label }) => label)).toEqual([
+      'smoothing=0',
+      'smoothing=0.1',
+      'smoothing=0.2',
+      'no teacher, smoothing=0',
+      'no teacher, smoothing=0.1',
+      'no teacher, smoothing=0.2',
+    ]);
+    expect(report.settings[0]?.values).toEqual({ labelSmoothing: 0 });
+    expect(report.trends.map(({ settings }) => settings)[0]).toEqual([0, 1, 2]);
+    expect(renderHtml(report)).toContain('smoothing=0.1');
+  });
+
+  it('compares every distance and schedule with the one baseline', () => {
+    const report = reportOf(
+      { vary: { distillLoss: ['kl', 'jsd'], weightSchedule: ['constant', 'linear'] }, seeds: 3 },
+      strong,
+    );
+    expect(report.settings.map(({ label }) => label)).toEqual([
+      'kl, constant',
+      'kl, linear',
+      'jsd, constant',
+      'jsd, linear',
+      'no teacher',
+    ]);
+    const against = report.comparisons.filter(({ family, measure }) => family === 'baseline' && measure === 'jsd');
+    expect(against.map(({ a, b }) => [a, b])).toEqual([
+      [0, 4],
+      [1, 4],
+      [2, 4],
+      [3, 4],
+    ]);
+  });
 });
 
 describe('verdict', () => {
