@@ -51,6 +51,7 @@ const FIELDS_ZH: Record<string, string> = {
   channels: '测量所用的信道',
   noiseSeed: '噪声与衰落的种子；0 与试验评估所用相同',
   sentences: '测试句子数（取最前面的）',
+  sentenceSimilarity: '另用句子编码器测量收到的句子在意义上有多接近（28 MB，每个工作节点只下载一次）',
   name: '名称',
   seeds: '每个设置对每个种子训练一次：列表，或 n 表示 1 到 n',
   baseline: '加入无教师（权重 0）的对照试验',

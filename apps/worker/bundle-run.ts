@@ -1,6 +1,7 @@
 // One bundle on this worker, from the job to the results: drops what is done, cancelled or paused, trains the rest in one
 // forked trainer (from the newest checkpoint, when there is one), stores each finished trial at once, its result last. It may
 // run twice, here and elsewhere: create-if-absent decides whose result stands.
+import { join } from 'node:path';
 import {
   type CorpusRecord,
   type EpochMetrics,
@@ -19,6 +20,7 @@ import type { ForkedTrainer, TrainerEnd } from './forked-trainer.js';
 import { forkTrainer, giveBackIfStopped, inTime, type JobTools, patiently, stopIfAsked } from './job-tools.js';
 import { LiveBundle } from './live-bundle.js';
 import { RecordWatch } from './record-watch.js';
+import { writeSentenceEncoder } from './sentence-encoder.js';
 import { chooseGroup, listBundle, readCheckpoints, removeEnded, type StoredCheckpoint } from './stored-checkpoints.js';
 import type { TrainerJob, TrainerMessage } from './trainer-protocol.js';
 import { trialRecord } from './trial-record.js';
@@ -194,7 +196,7 @@ export class BundleRun {
 
   private async train(workFolder: string, from: StoredCheckpoint | undefined): Promise<void> {
     this.checkpoints = new BundleCheckpoints(this.tools, this.job.bundleId, this.fence, workFolder);
-    const job = await patiently(this.tools, this.context, () => this.trainerJob(from));
+    const job = await patiently(this.tools, this.context, () => this.trainerJob(from, workFolder));
     const together = job.trials.map(({ trialId }) => trialId);
     this.results = new TrialResults(this.tools, this.context, this.fence, together);
     const onMessage = (message: TrainerMessage) => this.hear(message, workFolder);
@@ -216,7 +218,7 @@ export class BundleRun {
   }
 
   /** The trainer's job: the open trials, or, where a checkpoint has them, all the trials that were trained together there. */
-  private async trainerJob(from: StoredCheckpoint | undefined): Promise<BundleTrainerJob> {
+  private async trainerJob(from: StoredCheckpoint | undefined, workFolder: string): Promise<BundleTrainerJob> {
     const { store, cache, log } = this.tools;
     const open = [...this.open.values()].map(({ trialId, spec }) => ({ trialId, spec }));
     const [first] = open;
@@ -227,6 +229,8 @@ export class BundleRun {
     ]);
     const teacherFile = await cache.teacherFile(teacher);
     const corpusFolder = await cache.corpusFolder(corpus);
+    const encoderFolder = first.spec.evaluation.sentenceSimilarity ? join(workFolder, 'encoder') : undefined;
+    if (encoderFolder) await writeSentenceEncoder(this.tools.settings.config.cacheFolder, encoderFolder);
     const { parts } = this.starts;
     const common = {
       kind: 'bundle' as const,
@@ -234,6 +238,7 @@ export class BundleRun {
       teacherFile,
       corpus,
       corpusFolder,
+      ...(encoderFolder ? { encoderFolder } : {}),
       ...(parts > 1 ? { parts } : {}),
     };
     if (!from) return { ...common, trials: open };

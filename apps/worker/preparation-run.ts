@@ -35,6 +35,7 @@ import { writePackageText } from './corpus-text.js';
 import type { ForkedTrainer } from './forked-trainer.js';
 import { forkTrainer, giveBackIfStopped, inTime, type JobTools, patiently, stopIfAsked } from './job-tools.js';
 import { RecordWatch } from './record-watch.js';
+import { writeSentenceEncoder } from './sentence-encoder.js';
 import { TeacherCheckpoints } from './teacher-checkpoints.js';
 import type { TrainerJob, TrainerMessage } from './trainer-protocol.js';
 import { newFence } from './trial-results.js';
@@ -319,7 +320,9 @@ export class PreparationRun {
   }
 
   private async analyze(request: AnalysisPreparation, corpus: CorpusRecord, workFolder: string): Promise<Outcome> {
-    const { store, cache } = this.tools;
+    const { store, cache, settings } = this.tools;
+    const encoderFolder = request.conditions.sentenceSimilarity ? join(workFolder, 'encoder') : undefined;
+    if (encoderFolder) await writeSentenceEncoder(settings.config.cacheFolder, encoderFolder);
     const job: TrainerJob = {
       kind: 'analyze',
       request,
@@ -327,6 +330,7 @@ export class PreparationRun {
       other: await this.fetchModel(request.other, join(workFolder, 'other.safetensors')),
       corpus,
       corpusFolder: await cache.corpusFolder(corpus),
+      ...(encoderFolder ? { encoderFolder } : {}),
     };
     const { contentSha256, files } = await this.train<AnalysisMessage>(job, workFolder, 'analysis-completed');
     const hashed = await hashFiles(join(workFolder, 'analysis'), files);

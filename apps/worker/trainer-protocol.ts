@@ -34,6 +34,8 @@ export type TrainerJob =
       corpus: CorpusRecord;
       /** holds vocab.json, train.json, test.json */
       corpusFolder: string;
+      /** holds the sentence encoder, where the trials ask for sentence similarity */
+      encoderFolder?: string;
     }
   | {
       kind: 'train-teacher';
@@ -93,6 +95,8 @@ export type TrainerJob =
       other: GivenModel;
       corpus: CorpusRecord;
       corpusFolder: string;
+      /** as in a bundle */
+      encoderFolder?: string;
     }
   | {
       kind: 'prepare-corpus';

@@ -15,6 +15,8 @@ import {
   type ProfileName,
   RandomStream,
   SENTENCE_SCORES,
+  type SentenceEncoder,
+  sentenceSimilarities,
   transmit,
 } from '#semcom';
 import { drawUse } from './draws.js';
@@ -36,6 +38,8 @@ export interface EvaluationRequest {
   seed?: number;
   /** Which SNR's sentences are given one by one, by its place; absent: none. */
   headline?: number;
+  /** Measures sentence similarity too: the text of ids that were sent or decoded, and the encoder of texts. */
+  similarity?: { encode: SentenceEncoder; textOf: (ids: number[]) => string };
   /** Called between batches; false stops the evaluation by throwing EvaluationStopped. */
   goOn?: () => Promise<boolean>;
 }
@@ -45,7 +49,10 @@ export class EvaluationStopped extends Error {
 }
 
 /** Scores of decoded sentences, one value an SNR. */
-export type BleuCurves = { snrDb: number[] } & { [score in keyof DecodedScores]: number[] };
+export type BleuCurves = { snrDb: number[] } & { [score in keyof DecodedScores]: number[] } & {
+  sentenceSimilarity?: number[];
+  sentenceSimilarityFloor?: number[];
+};
 
 const SCORES = [
   'bleu1',
@@ -129,8 +136,14 @@ export async function measureDecoding(link: Link, request: EvaluationRequest): P
     for (const [place, sentence] of order.entries()) out[sentence] = values[place] as Value;
     return out;
   };
+  const similar = await similarities(request, references, hypotheses);
   return Array.from({ length: groups }, (_, g) => {
-    const curves = { snrDb: [...request.snrDb], ...noCurves() };
+    const curves: BleuCurves = { snrDb: [...request.snrDb], ...noCurves() };
+    if (similar) {
+      const own = similar.slice(g * points, (g + 1) * points);
+      curves.sentenceSimilarity = own.map(({ similarity }) => similarity);
+      curves.sentenceSimilarityFloor = own.map(({ floor }) => floor);
+    }
     const sums = Object.fromEntries(SENTENCE_SCORES.map((score) => [score, new Float64Array(order.length)]));
     let headline: DecodedLink['headline'];
     for (let s = 0; s < points; s++) {
@@ -154,6 +167,20 @@ export async function measureDecoding(link: Link, request: EvaluationRequest): P
     ) as DecodedLink['sentences'];
     return { curves, sentences, ...(headline ? { headline } : {}) };
   });
+}
+
+/** Of each model at each SNR; undefined where it was not asked for. */
+async function similarities(request: EvaluationRequest, references: number[][], hypotheses: number[][][]) {
+  if (!request.similarity) return;
+  const { encode, textOf } = request.similarity;
+  return sentenceSimilarities(
+    async (texts) => {
+      if ((await request.goOn?.()) === false) throw new EvaluationStopped('stopped');
+      return encode(texts);
+    },
+    references.map(textOf),
+    hypotheses.map((list) => list.map(textOf)),
+  );
 }
 
 /** A copy of the ids up to END. */

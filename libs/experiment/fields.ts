@@ -201,6 +201,13 @@ export const EVALUATION_FIELDS = {
     maximum: 100_000,
     flag: '--test-sentences',
   },
+  sentenceSimilarity: {
+    kind: 'boolean',
+    meaning:
+      'Measure also how close in meaning the sentences arrive, with a sentence encoder (28 MB, fetched once a worker)',
+    default: false,
+    flag: '--sentence-similarity',
+  },
 } as const satisfies Record<string, Field>;
 
 const TEACHER_REFERENCE = {

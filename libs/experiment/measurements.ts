@@ -20,7 +20,15 @@ export interface BleuCurve {
   exactSentences?: number[];
   /** Word edits (substitutions, insertions, deletions) over words sent, all sentences together */
   wordErrorRate?: number[];
+  /** Mean cosine of a sentence encoder's vectors of what was sent and what arrived; only where it was asked for */
+  sentenceSimilarity?: number[];
+  /** The same with each sentence beside another that was sent: what unrelated sentences get */
+  sentenceSimilarityFloor?: number[];
 }
+
+type Similarity = 'sentenceSimilarity' | 'sentenceSimilarityFloor';
+/** As this version measures it: whole, but for what was not asked for. */
+export type DecodedCurve = Required<Omit<BleuCurve, Similarity>> & Pick<BleuCurve, Similarity>;
 
 /** What a model says of the words that were sent, teacher-forced, means over non-pad tokens; index = SNR. */
 export interface LikelihoodCurve {

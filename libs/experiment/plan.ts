@@ -173,7 +173,9 @@ function shapeFaults(hyperparameters: Hyperparameters, teacher: TeacherRecord, p
 }
 
 function evaluationFor(evaluation: EvaluationSettings, corpus: CorpusRecord): EvaluationSettings {
-  return { snrDb: [...evaluation.snrDb], sentences: Math.min(evaluation.sentences, corpus.sentences.test) };
+  const sentences = Math.min(evaluation.sentences, corpus.sentences.test);
+  const similarity = evaluation.sentenceSimilarity ? { sentenceSimilarity: true as const } : {};
+  return { snrDb: [...evaluation.snrDb], sentences, ...similarity };
 }
 
 function bundleKeyOf(spec: TrialSpec): string {

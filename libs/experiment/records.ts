@@ -170,6 +170,8 @@ export interface EvaluationSettings {
   snrDb: number[];
   /** The first this many test sentences. */
   sentences: number;
+  /** Only where it was asked for, so that trials without it keep their ids. */
+  sentenceSimilarity?: true;
 }
 
 export interface TrialSpec {

@@ -31,7 +31,17 @@ import type {
   Initialization,
   WeightScheduleName,
 } from './terms.js';
-import { Described, faultOf, isPlainObject, join, readFields, refuse, shown, unknownField } from './validation.js';
+import {
+  Described,
+  faultOf,
+  isPlainObject,
+  join,
+  readFields,
+  refuse,
+  shown,
+  similarityFaults,
+  unknownField,
+} from './validation.js';
 
 export class HyperparametersRequest {
   @Described(H.temperature) temperature?: number;
@@ -68,6 +78,7 @@ export class HyperparametersRequest {
 class EvaluationRequest {
   @Described(EVALUATION_FIELDS.snrDb) snrDb?: number[];
   @Described(EVALUATION_FIELDS.sentences) sentences?: number;
+  @Described(EVALUATION_FIELDS.sentenceSimilarity) sentenceSimilarity?: boolean;
 }
 
 class SweepBody {
@@ -410,7 +421,10 @@ function readEvaluation(body: unknown, faults: Fault[]): EvaluationSettings {
   if (!isPlainObject(body)) return { snrDb: [...snrDb.default], sentences: sentences.default };
   const sent = readFields(EvaluationRequest, EVALUATION_FIELDS, body, 'evaluation', faults);
   const curve = Array.isArray(sent.snrDb) ? [...sent.snrDb].sort((a, b) => a - b) : [...snrDb.default];
-  return { snrDb: curve, sentences: sent.sentences ?? sentences.default };
+  const settings = { snrDb: curve, sentences: sent.sentences ?? sentences.default };
+  if (!sent.sentenceSimilarity) return settings;
+  faults.push(...similarityFaults(settings.sentences, 'evaluation.sentences'));
+  return { ...settings, sentenceSimilarity: true };
 }
 
 function checkSize(

@@ -185,3 +185,10 @@ function editDistance(a: string, b: string): number {
   }
   return previous[b.length] ?? 0;
 }
+
+/** Sentence similarity comes with its shuffled floor, which sets each sentence beside another. */
+export function similarityFaults(sentences: number, path: string): Fault[] {
+  return sentences < 2
+    ? [{ path, message: 'sentence similarity needs 2 or more sentences, one has no other to be set beside' }]
+    : [];
+}

@@ -6,9 +6,12 @@ import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { cacheFolder } from '#config';
 import { startEngine } from '#engine';
+import type { TrialEvaluation } from '#experiment';
 import { type SentenceEncoder, SentencePieces, sentenceSimilarities } from '#semcom';
 import { writeSentenceEncoder } from '../../apps/worker/sentence-encoder.js';
 import { loadSentenceEncoder } from '../../apps/worker/trainer/sentence-encoder.js';
+import type { TrainerJob } from '../../apps/worker/trainer-protocol.js';
+import { TrainerBench } from '../support/trainer-process.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'semdistill-encoder-'));
 const missing = await writeSentenceEncoder(cacheFolder(), folder).then(
@@ -71,6 +74,31 @@ describe.skipIf(missing !== undefined)('the sentence encoder', () => {
     expect(same?.similarity).toBeCloseTo(1, 5);
     expect(cut?.similarity).toBeLessThan(0.99);
     expect(cut?.similarity).toBeGreaterThan((cut?.floor ?? 1) + 0.3);
+  });
+
+  it('measures the students of a bundle and their teacher, each beside its floor', async () => {
+    const bench = await TrainerBench.open();
+    try {
+      const job = bench.bundle({ epochs: 3 }, [4]) as Extract<TrainerJob, { kind: 'bundle' }>;
+      const run = await bench.run({ ...job, encoderFolder: folder });
+      expect(run.code, run.output).toBe(0);
+      const evaluation = JSON.parse(
+        readFileSync(join(run.work, 'trial-0', 'evaluation.json'), 'utf8'),
+      ) as TrialEvaluation;
+      for (const curve of [evaluation.student, evaluation.teacher]) {
+        expect(curve.sentenceSimilarity).toHaveLength(curve.snrDb.length);
+        for (const [at, similarity] of (curve.sentenceSimilarity ?? []).entries()) {
+          expect(similarity).toBeLessThanOrEqual(1 + 1e-6);
+          expect(curve.sentenceSimilarityFloor?.[at]).toBeLessThan(1);
+        }
+      }
+      // The teacher was trained: what it receives is nearer to what was sent than to something else.
+      const last = evaluation.teacher.snrDb.length - 1;
+      const [own, floor] = [evaluation.teacher.sentenceSimilarity, evaluation.teacher.sentenceSimilarityFloor];
+      expect(own?.[last]).toBeGreaterThan((floor?.[last] ?? 1) + 0.05);
+    } finally {
+      await bench.close();
+    }
   });
 
   it('gives everything back', () => {

@@ -11,6 +11,7 @@ const conditions = exactly({
   headlineSnrDb: number,
   sentences: count,
   seed: count,
+  'sentenceSimilarity?': flag,
 });
 const analysedModel = exactly({
   label: text,

@@ -47,6 +47,8 @@ const curve = {
   'corpusBleu?': numbers,
   'exactSentences?': numbers,
   'wordErrorRate?': numbers,
+  'sentenceSimilarity?': numbers,
+  'sentenceSimilarityFloor?': numbers,
 };
 const channel = { channel: choice(...CHANNELS), channelProfile: choice(...CHANNEL_PROFILES) };
 

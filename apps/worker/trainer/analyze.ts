@@ -23,14 +23,14 @@ import {
   type ReceivedSentence,
   renderAnalysis,
   type SentenceMeans,
-  wordsOf,
 } from '#experiment';
-import { disposeWeights, START, type Vocabulary, weightsFromArrays } from '#semcom';
+import { disposeWeights, type SentenceEncoder, type Vocabulary, weightsFromArrays } from '#semcom';
 import type { TrainerJob } from '../trainer-protocol.js';
 import { splitTest } from './engine-parts.js';
-import { type CorpusData, type Model, makeFolder, readCorpus, readModel } from './files.js';
+import { type CorpusData, type Model, makeFolder, readCorpus, readModel, textOf } from './files.js';
 import { latencyOf, latencySentences } from './latency.js';
 import { measuringAt, type TrainerPort, throttled } from './port.js';
+import { loadSentenceEncoder } from './sentence-encoder.js';
 
 type AnalyzeJob = Extract<TrainerJob, { kind: 'analyze' }>;
 
@@ -44,8 +44,9 @@ export async function analyze(job: AnalyzeJob, engine: Engine, workFolder: strin
     other: await readModel(job.other.path, job.other.architecture),
   };
   const sides = { reference: sideOf(models.reference), other: sideOf(models.other) };
+  const encoder = job.encoderFolder === undefined ? undefined : await loadSentenceEncoder(job.encoderFolder);
   try {
-    const analysis = new Analysis(job, data, sides, port);
+    const analysis = new Analysis(job, data, sides, port, encoder?.encode);
     const measured: MeasuredChannel[] = [];
     for (const channel of job.request.conditions.channels) measured.push(await analysis.over(channel));
     const run = { numerics: engine.numerics, latency: analysis.latency() };
@@ -61,6 +62,7 @@ export async function analyze(job: AnalyzeJob, engine: Engine, workFolder: strin
   } catch (error) {
     if (!(error instanceof EvaluationStopped)) throw error;
   } finally {
+    encoder?.dispose();
     for (const { weights } of Object.values(sides)) disposeWeights(weights);
   }
 }
@@ -80,6 +82,7 @@ class Analysis {
     private readonly data: CorpusData,
     private readonly sides: { reference: Sided; other: Sided },
     private readonly port: TrainerPort,
+    private readonly encode: SentenceEncoder | undefined,
   ) {
     this.sentences = splitTest(data.test, job.request.conditions.sentences).evaluation;
     this.tell = throttled((fraction) => port.send(measuringAt(fraction)));
@@ -148,6 +151,9 @@ class Analysis {
       seed: conditions.seed,
       headline: conditions.snrDb.indexOf(conditions.headlineSnrDb),
     };
+    if (this.encode) {
+      request.similarity = { encode: this.encode, textOf: (ids) => textOf(this.data.vocabulary, ids) };
+    }
     const points = conditions.snrDb.length;
     const steps = PASSES * conditions.channels.length * points * batchesOf(request).length;
     request.goOn = () => {
@@ -186,11 +192,6 @@ function received(vocabulary: Vocabulary, { headline }: DecodedLink, sentence: n
     cumulativeBleu4: short(cumulativeBleu4[sentence] as number),
     wordErrors: wordErrors[sentence] as number,
   };
-}
-
-/** Words as they stand in the vocabulary, <UNK> and <PAD> by name; without the empty word, which no score counts. */
-function textOf(vocabulary: Vocabulary, ids: number[]): string {
-  return wordsOf(vocabulary.decode(ids[0] === START ? ids.slice(1) : ids)).join(' ');
 }
 
 /** Seven digits hold all that float32 knows. */

@@ -28,10 +28,12 @@ import {
   makeFolder,
   readCorpus,
   readModel,
+  textOf,
   writeJson,
   writeModel,
 } from './files.js';
 import { throttled } from './port.js';
+import { loadSentenceEncoder } from './sentence-encoder.js';
 import { type TrainedBundle, trainBundle } from './train-bundle.js';
 
 export async function runBundle(
@@ -94,12 +96,16 @@ export async function runBundle(
       return nextTurn(!port.isStopping());
     },
   };
+  const encoder = job.encoderFolder === undefined ? undefined : await loadSentenceEncoder(job.encoderFolder);
+  if (encoder) request.similarity = { encode: encoder.encode, textOf: (ids) => textOf(data.vocabulary, ids) };
   let measured: Awaited<ReturnType<typeof evaluateBundle>>;
   try {
     measured = await evaluateBundle(context, { models: whole, untrained: { shape: student, arrays: start } }, request);
   } catch (error) {
     if (error instanceof EvaluationStopped) return;
     throw error;
+  } finally {
+    encoder?.dispose();
   }
   const evaluationSeconds = seconds(startedEvaluation);
   for (const [k, { trial, outcome }] of trained.entries()) {

@@ -2,7 +2,8 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fromFloat32, type NamedTensor, readSafetensors, toFloat32, writeSafetensors } from '#checkpoint';
-import { type DeepscShape, fromStateDict, parseVocabulary, toStateDict, type Vocabulary } from '#semcom';
+import { wordsOf } from '#experiment';
+import { type DeepscShape, fromStateDict, parseVocabulary, START, toStateDict, type Vocabulary } from '#semcom';
 
 export const MODEL_TYPE = 'application/octet-stream';
 export const JSON_TYPE = 'application/json';
@@ -59,4 +60,9 @@ export async function makeFolder(...path: string[]): Promise<string> {
 
 export async function writeJson(path: string, value: unknown): Promise<void> {
   await writeFile(path, `${JSON.stringify(value, null, 2)}\n`);
+}
+
+/** Words as they stand in the vocabulary, <UNK> and <PAD> by name; without the empty word, which no score counts. */
+export function textOf(vocabulary: Vocabulary, ids: number[]): string {
+  return wordsOf(vocabulary.decode(ids[0] === START ? ids.slice(1) : ids)).join(' ');
 }

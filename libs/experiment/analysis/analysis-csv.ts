@@ -1,7 +1,7 @@
 // An analysis as tidy tables for a statistics program: one of sentences, one of measures. Sentences come from outside and are no formulas.
 import { type Cell, csvOf } from '../report/csv-cells.js';
 import type { AnalysisReport } from './analysis.js';
-import { ALL_MEASURES, linesOf } from './analysis-tables.js';
+import { linesOf, measuresOf } from './analysis-tables.js';
 
 /** A row for each channel and sentence at the headline SNR; RFC 4180, LF line ends. */
 export function renderSentencesCsv({ channels, conditions }: AnalysisReport): string {
@@ -50,7 +50,7 @@ export function renderMeasuresCsv({ channels }: AnalysisReport): string {
   const rows: Cell[][] = [['channel', 'measure', 'snr_db', 'model', 'value', 'low', 'high', 'p', 'p_holm']];
   for (const channel of channels) {
     const { snrDb } = channel.divergence;
-    for (const measure of ALL_MEASURES) {
+    for (const measure of measuresOf(channel)) {
       const lines = linesOf(channel, measure, 'en');
       const names = lines.length === 2 && lines[0]?.label === 'B' ? ['a-b', 'a-a'] : ['a', 'b', 'a-to-b', 'b-to-a'];
       for (const [index, { values }] of lines.entries())

@@ -17,10 +17,10 @@ import { alignWords, wordsOf } from './align-words.js';
 import type { AnalysisOfChannel, AnalysisReport, ReceivedSentence, SentenceComparison } from './analysis.js';
 import { drawAnalysisCharts } from './analysis-charts.js';
 import {
-  ALL_MEASURES,
   analysisCurveTable,
   analysisSizeTable,
   differenceTable,
+  measuresOf,
   modelHashTable,
 } from './analysis-tables.js';
 import { sayOf } from './analysis-texts.js';
@@ -64,7 +64,7 @@ function channelSections(report: AnalysisReport, channel: AnalysisOfChannel, lan
     escaped(sayOf(name, language, ...values));
   const over = report.channels.length > 1 ? `${word('overChannel', channel.channel)}: ` : '';
   const charts = drawAnalysisCharts(channel, language).map((chart: Chart) => figure(chart, language));
-  const tables = ALL_MEASURES.map((measure) => folded(analysisCurveTable(channel, measure, language), false));
+  const tables = measuresOf(channel).map((measure) => folded(analysisCurveTable(channel, measure, language), false));
   const { sentences } = report.conditions;
   return [
     section(

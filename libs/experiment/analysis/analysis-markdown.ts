@@ -6,10 +6,10 @@ import type { Language } from '../report/texts.js';
 import type { AnalysisOfChannel, AnalysisReport } from './analysis.js';
 import { titleOf } from './analysis-html.js';
 import {
-  ALL_MEASURES,
   analysisCurveTable,
   analysisSizeTable,
   differenceTable,
+  measuresOf,
   modelHashTable,
 } from './analysis-tables.js';
 import { sayOf } from './analysis-texts.js';
@@ -29,7 +29,7 @@ export function renderAnalysisMarkdown(report: AnalysisReport, language: Languag
       word('differenceNote', conditions.sentences),
       sentenceTable(report, channel, 'worst', language),
       channel.gained.length > 0 ? sentenceTable(report, channel, 'gained', language) : '',
-      ...ALL_MEASURES.map((measure) => laidOut(analysisCurveTable(channel, measure, language), true)),
+      ...measuresOf(channel).map((measure) => laidOut(analysisCurveTable(channel, measure, language), true)),
       `${word('decodedNote')} ${word('divergenceNote')}`,
     ]),
     laidOut(analysisSizeTable(report, language), true),

@@ -36,10 +36,10 @@ export function linesOf(channel: AnalysisOfChannel, measure: AnalysisMeasure, la
   const { reference, other, crossed, divergence, floor } = channel;
   if (isOneOf(DECODED, measure)) {
     return [
-      { label: 'A', values: reference.decoded[measure] },
-      { label: 'B', values: other.decoded[measure] },
-      { label: sayOf('own', language, 'A', 'B'), values: crossed.referenceSends[measure] },
-      { label: sayOf('own', language, 'B', 'A'), values: crossed.otherSends[measure] },
+      { label: 'A', values: reference.decoded[measure] ?? [] },
+      { label: 'B', values: other.decoded[measure] ?? [] },
+      { label: sayOf('own', language, 'A', 'B'), values: crossed.referenceSends[measure] ?? [] },
+      { label: sayOf('own', language, 'B', 'A'), values: crossed.otherSends[measure] ?? [] },
     ];
   }
   if (isOneOf(LIKELIHOOD, measure)) {
@@ -71,8 +71,10 @@ export function analysisCurveTable(channel: AnalysisOfChannel, measure: Analysis
   };
 }
 
-/** Every measure there is, in reading order. */
-export const ALL_MEASURES: readonly AnalysisMeasure[] = [...DECODED, ...LIKELIHOOD, ...DISTANCES];
+/** Every measure that was asked for, in reading order. */
+export function measuresOf({ reference }: AnalysisOfChannel): readonly AnalysisMeasure[] {
+  return [...DECODED.filter((measure) => reference.decoded[measure] !== undefined), ...LIKELIHOOD, ...DISTANCES];
+}
 
 /** Parameters, bytes, MACs, time. */
 export function analysisSizeTable(report: AnalysisReport, language: Language): Table {

@@ -84,6 +84,8 @@ export const DECODED = [
   'corpusBleu',
   'exactSentences',
   'wordErrorRate',
+  'sentenceSimilarity',
+  'sentenceSimilarityFloor',
 ] as const;
 export const LIKELIHOOD = ['crossEntropy', 'tokenAccuracy', 'calibrationError'] as const;
 /** Measures between the two. */

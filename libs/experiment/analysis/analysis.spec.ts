@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { InvalidRequest } from '../errors.js';
 import { preparationIdOf } from '../identity.js';
-import type { BleuCurve, CorpusRecord, DivergenceCurve, HybridSide } from '../records.js';
+import type { CorpusRecord, DecodedCurve, DivergenceCurve, HybridSide } from '../records.js';
 import { alignWords } from './align-words.js';
 import { type MeasuredChannel, type SentenceComparison, TESTED_DIFFERENCES, withoutSentences } from './analysis.js';
 import { renderAnalysis } from './analysis-files.js';
@@ -42,7 +42,7 @@ const run = {
   latency: { sentences: 2, reference: time, other: time },
 };
 
-const curve = (value: number): Required<BleuCurve> => {
+const curve = (value: number): DecodedCurve => {
   const over = [value, value];
   const bleu = { bleu1: over, bleu2: over, bleu3: over, bleu4: over };
   const cumulative = { cumulativeBleu2: over, cumulativeBleu3: over, cumulativeBleu4: over };

@@ -1,7 +1,7 @@
 // What an analysis of two models holds: measurements as a worker makes them, and the report made of them. A is the reference, B the other.
 import type {
   Architecture,
-  BleuCurve,
+  DecodedCurve,
   DivergenceCurve,
   LikelihoodCurve,
   Numerics,
@@ -33,7 +33,7 @@ export const LESS_IS_BETTER: readonly string[] = ['wordErrorRate', 'crossEntropy
 
 /** What one model gives, index = SNR. */
 export interface ModelCurves {
-  decoded: Required<BleuCurve>;
+  decoded: DecodedCurve;
   likelihood: LikelihoodCurve;
 }
 
@@ -69,7 +69,7 @@ export interface MeasuredChannel {
   /** A against itself under other noise. */
   floor: Required<DivergenceCurve>;
   /** One model's transmitter with the other's receiver. */
-  crossed: { referenceSends: Required<BleuCurve>; otherSends: Required<BleuCurve> };
+  crossed: { referenceSends: DecodedCurve; otherSends: DecodedCurve };
   /** Of each sentence: real tokens, words sent, and what both models make of it. */
   sentenceMeans: { tokens: number[]; words: number[]; reference: SentenceMeans; other: SentenceMeans };
   sentences: SentenceComparison[];

@@ -5,7 +5,7 @@ import type { Fault } from '../errors.js';
 import { EVALUATION_FIELDS, type Field, HYPERPARAMETER_FIELDS } from '../fields.js';
 import type { Architecture, HybridSide, PreparationRequest, Warning } from '../records.js';
 import { CHANNELS, type Channel, type ChannelProfile } from '../terms.js';
-import { Described, faultOf, readFields, refuse, shown } from '../validation.js';
+import { Described, faultOf, readFields, refuse, shown, similarityFaults } from '../validation.js';
 
 export type AnalysisPreparation = Extract<PreparationRequest, { kind: 'analysis' }>;
 
@@ -47,6 +47,7 @@ export const ANALYSIS_FIELDS = {
     flag: '--headline-snr',
   },
   sentences: { ...EVALUATION_FIELDS.sentences, maximum: MOST_ANALYSED_SENTENCES },
+  sentenceSimilarity: EVALUATION_FIELDS.sentenceSimilarity,
   seed: {
     kind: 'integer',
     meaning: 'Seed of noise and fading; 0 draws what the evaluation of trials draws',
@@ -65,6 +66,7 @@ class AnalysisBody {
   @Described(ANALYSIS_FIELDS.snrDb) snrDb?: number[];
   @Described(ANALYSIS_FIELDS.headlineSnrDb) headlineSnrDb?: number;
   @Described(ANALYSIS_FIELDS.sentences) sentences?: number;
+  @Described(ANALYSIS_FIELDS.sentenceSimilarity) sentenceSimilarity?: boolean;
   @Described(ANALYSIS_FIELDS.seed) seed?: number;
 }
 
@@ -85,13 +87,17 @@ export interface AnalysisConditions {
   /** The first this many test sentences. */
   sentences: number;
   seed: number;
+  /** Only where it was asked for. */
+  sentenceSimilarity?: true;
 }
 
 /** Parses the body of POST /v1/analyses. Throws InvalidRequest with all faults. */
 export function parseAnalysisRequest(body: unknown): AnalysisRequest {
   const faults: Fault[] = [];
   const given = readFields(AnalysisBody, ANALYSIS_FIELDS, body, '', faults);
-  const { reference, other, corpus, sentences, seed } = given;
+  const { reference, other, corpus, seed, sentenceSimilarity } = given;
+  const sentences = given.sentences ?? ANALYSIS_FIELDS.sentences.default;
+  if (sentenceSimilarity) faults.push(...similarityFaults(sentences, 'sentences'));
   const channels = given.channels ?? [...ANALYSIS_FIELDS.channels.default];
   if (faultOf(ANALYSIS_FIELDS.channels, channels) === undefined)
     for (const [index, channel] of channels.entries())
@@ -115,8 +121,9 @@ export function parseAnalysisRequest(body: unknown): AnalysisRequest {
       channelProfile: given.channelProfile ?? ANALYSIS_FIELDS.channelProfile.default,
       snrDb,
       headlineSnrDb,
-      sentences: sentences ?? ANALYSIS_FIELDS.sentences.default,
+      sentences,
       seed: seed ?? ANALYSIS_FIELDS.seed.default,
+      ...(sentenceSimilarity ? { sentenceSimilarity } : {}),
     },
   };
 }

@@ -100,6 +100,7 @@ const SNR_CHARTS: (SnrChart & { file: string })[] = [
   { file: 'bleu-over-snr', curve: 'bleu1', scale: 'linear' },
   { file: 'bleu4-over-snr', curve: 'bleu4', scale: 'linear' },
   { file: 'exact-sentences-over-snr', curve: 'exactSentences', scale: 'linear' },
+  { file: 'sentence-similarity-over-snr', curve: 'sentenceSimilarity', scale: 'linear' },
   { file: 'bleu-gap-over-snr', curve: 'gapBleu1', scale: 'linear' },
   { file: 'jsd-over-snr', curve: 'jsd', scale: 'log' },
   { file: 'calibration-over-snr', curve: 'calibrationError', scale: 'linear' },

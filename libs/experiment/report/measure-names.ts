@@ -13,6 +13,8 @@ export const MEASURES: Record<CurveName | 'validationLoss' | 'finalLoss', Texts>
   corpusBleu: { en: 'corpus BLEU', zh: '语料级 BLEU' },
   exactSentences: { en: 'sentences received exactly', zh: '完全正确的句子比例' },
   wordErrorRate: { en: 'word error rate', zh: '词错误率' },
+  sentenceSimilarity: { en: 'sentence similarity', zh: '句子相似度' },
+  sentenceSimilarityFloor: { en: 'sentence similarity, shuffled floor', zh: '句子相似度（打乱后的下限）' },
   crossEntropy: { en: 'held-out loss (nats per token)', zh: '测试损失（nat/词）' },
   tokenAccuracy: { en: 'token accuracy', zh: '词准确率' },
   calibrationError: { en: 'calibration error (ECE)', zh: '校准误差（ECE）' },

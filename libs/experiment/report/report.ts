@@ -23,6 +23,8 @@ export const DECODED_CURVES = [
   'corpusBleu',
   'exactSentences',
   'wordErrorRate',
+  'sentenceSimilarity',
+  'sentenceSimilarityFloor',
 ] as const;
 /** What a model says of the right words, of a student or the teacher. */
 export const LIKELIHOOD_CURVES = ['crossEntropy', 'tokenAccuracy', 'calibrationError'] as const;
