@@ -15,7 +15,7 @@ import { BundleCheckpoints } from './bundle-checkpoints.js';
 import { BundleStarts, MOST_DEATHS } from './bundle-starts.js';
 import { type CheckpointManifest, checkpointJobOf } from './checkpoint-manifest.js';
 import { isDiskFull } from './disk-room.js';
-import type { ForkedTrainer, TrainerEnd } from './forked-trainer.js';
+import type { RunningTrainer, TrainerEnd } from './forked-trainer.js';
 import { forkTrainer, giveBackIfStopped, inTime, type JobTools, patiently, stopIfAsked } from './job-tools.js';
 import { LiveBundle } from './live-bundle.js';
 import { RecordWatch } from './record-watch.js';
@@ -60,7 +60,7 @@ export class BundleRun {
   private readonly fence: string;
   private readonly starts: BundleStarts;
   private live?: LiveBundle;
-  private trainer?: ForkedTrainer;
+  private trainer?: RunningTrainer;
 
   constructor(
     private readonly tools: JobTools,

@@ -83,6 +83,7 @@ class DirectoryStore implements ObjectStore {
     this.isOpen = true;
     await this.guarded(async () => {
       const temporary = await this.writeTemporary(Buffer.alloc(4096), {});
+      await temporary.synced;
       await unlink(temporary.path);
     });
   }
@@ -225,25 +226,32 @@ class DirectoryStore implements ObjectStore {
     publish: (from: string, to: string) => Promise<void>,
   ): Promise<BodyFacts> {
     const path = this.pathOf(key);
-    const { writer, path: temporary, version, facts } = await this.writeTemporary(body, options);
-    let factsPath: string | undefined;
+    const { writer, path: temporary, version, facts, synced } = await this.writeTemporary(body, options);
+    let described: Awaited<ReturnType<DirectoryFacts['write']>> | undefined;
     try {
       assertStated(key, facts, options);
       const contentType = options.contentType ?? DEFAULT_TYPE;
-      factsPath = await this.facts.write(key, version, { ...facts, contentType }, writer);
+      described = await this.facts.write(key, version, { ...facts, contentType }, writer);
+      // At once: the system's journal then takes them down together.
+      await Promise.all([synced, described.synced]);
       options.signal?.throwIfAborted();
       await withFolder(dirname(path), () => publish(temporary, path));
     } catch (error) {
+      await Promise.allSettled([synced, described?.synced]);
       await rm(temporary, { force: true });
-      if (factsPath !== undefined) await rm(factsPath, { force: true });
+      if (described !== undefined) await rm(described.path, { force: true });
       throw error;
     }
-    await rm(temporary, { force: true });
-    await syncFolder(dirname(path));
-    await this.facts.tidy(key, path);
+    if (publish === rename) {
+      await Promise.all([syncFolder(dirname(path)), this.facts.tidyAfter(described.name, key, path)]);
+    } else {
+      await rm(temporary, { force: true });
+      await Promise.all([syncFolder(dirname(path)), this.facts.tidy(key, path)]);
+    }
     return facts;
   }
 
+  /** The bytes in a file of their own; they are durable once `synced` is. */
   private async writeTemporary(body: Body, { signal }: { signal?: AbortSignal | undefined }) {
     const writer = randomUUID();
     const path = join(this.temporaryFolder, writer);
@@ -257,14 +265,14 @@ class DirectoryStore implements ObjectStore {
         size += bytes.byteLength;
         await file.writeFile(bytes);
       }
-      await file.sync();
       const version = await file.stat({ bigint: true });
-      return { writer, path, version, facts: { size, sha256: hash.digest('hex') } };
+      const synced = file.sync().finally(() => file.close());
+      synced.catch(() => {}); // whoever wrote awaits it
+      return { writer, path, version, facts: { size, sha256: hash.digest('hex') }, synced };
     } catch (error) {
+      await file.close();
       await rm(path, { force: true });
       throw error;
-    } finally {
-      await file.close();
     }
   }
 

@@ -14,6 +14,7 @@ import { bundleJobs, hostJobs, openFleet } from '#queue';
 import { keys, openStore } from '#storage';
 import { settleSweep } from '../../dist/apps/aggregator/settle-sweep.js';
 import { startApi } from '../../dist/apps/api/start-api.js';
+import { measureOverhead } from './fleet-overhead.mjs';
 import { putFinishedSweep, putOpenSweep, putTeacherAndCorpus, summaryOf, TEACHER } from './fleet-records.mjs';
 import { startBenchRedis } from './fleet-redis.mjs';
 import { waitUntilQuiet } from './quiet.mjs';
@@ -23,7 +24,7 @@ const HELP = `npm run bench -- fleet [options]
 
   --rounds N      rounds of each measurement (5)
   --quick         one small round of each: does it work here?
-  --only NAME,…   submit, memory, take, bundle, settle
+  --only NAME,…   submit, memory, take, bundle, overhead, settle
   --out FILE      every measurement as JSON
 `;
 const KEY = 'bench';
@@ -78,6 +79,7 @@ const MEASUREMENTS = {
   memory: measureMemory,
   take: measureTaking,
   bundle: measureBundles,
+  overhead: measureOverhead,
   settle: measureSettling,
 };
 
