@@ -68,7 +68,7 @@ export class BundleRun {
     private readonly context: JobContext,
   ) {
     this.fence = newFence(context.attempt);
-    this.starts = new BundleStarts(tools, job.bundleId, this.fence);
+    this.starts = new BundleStarts(tools, context, job.bundleId, this.fence);
   }
 
   async run(): Promise<void> {
@@ -118,13 +118,16 @@ export class BundleRun {
   private async openTrials(): Promise<void> {
     const { store } = this.tools;
     this.open.clear();
-    const states = await Promise.all(this.job.trialIds.map((trialId) => readTrialState(store, trialId)));
-    for (const [index, trialId] of this.job.trialIds.entries()) {
-      const state = states[index];
-      if (!state || !isOpenTrial(state)) continue;
-      const { spec } = await trialRecord(store, trialId, this.job.sweepId);
-      this.open.set(trialId, { trialId, spec, retry: state.retry, epochs: [] });
-    }
+    const { trialIds, sweepId } = this.job;
+    const found = await Promise.all(
+      trialIds.map(async (trialId) => {
+        const state = await readTrialState(store, trialId);
+        if (!isOpenTrial(state)) return undefined;
+        const { spec } = await trialRecord(store, trialId, sweepId);
+        return { trialId, spec, retry: state.retry, epochs: [] };
+      }),
+    );
+    for (const trial of found) if (trial) this.open.set(trial.trialId, trial);
   }
 
   /** Which of the trials go on together, from which checkpoint, and whether that was tried too often already. */
@@ -149,12 +152,10 @@ export class BundleRun {
   private async trainCounted(from: StoredCheckpoint | undefined): Promise<void> {
     try {
       await this.trainShown(from);
-      await this.starts.leave();
     } catch (error) {
       const isLost = this.context.signal.reason === 'lock-lost';
       // None of these tells anything of the trials.
       if (error instanceof GivenBack || error instanceof StoreUnavailable || isLost || isDiskFull(error)) {
-        await inTime(this.tools, this.context, this.starts.leave());
         throw error;
       }
       const { message } = error as Error;
@@ -178,7 +179,7 @@ export class BundleRun {
   private async trainShown(from: StoredCheckpoint | undefined): Promise<void> {
     const { reports, settings, status, log } = this.tools;
     const trialIds = [...this.open.keys()];
-    await reports.trialsStarted(trialIds);
+    void reports.trialsStarted(trialIds);
     this.live = new LiveBundle(trialIds, settings.workerId, reports);
     status.training(trialIds);
     log.log(`bundle ${this.job.bundleId}: ${trialIds.length} trials, attempt ${this.context.attempt}`);
@@ -198,6 +199,7 @@ export class BundleRun {
     const together = job.trials.map(({ trialId }) => trialId);
     this.results = new TrialResults(this.tools, this.context, this.fence, together);
     const onMessage = (message: TrainerMessage) => this.hear(message, workFolder);
+    await patiently(this.tools, this.context, () => this.starts.written());
     this.trainer = await forkTrainer(this.tools, this.context, { workFolder, job, onMessage });
     await this.lookAtRecord().catch((error: Error) => this.tools.log.warn(error.message));
     const end = await this.trainer.ended;
@@ -225,8 +227,7 @@ export class BundleRun {
       getJson<TeacherRecord>(store, keys.teacher(first.spec.teacherId)),
       getJson<CorpusRecord>(store, keys.corpus(first.spec.corpusId)),
     ]);
-    const teacherFile = await cache.teacherFile(teacher);
-    const corpusFolder = await cache.corpusFolder(corpus);
+    const [teacherFile, corpusFolder] = await Promise.all([cache.teacherFile(teacher), cache.corpusFolder(corpus)]);
     const { parts } = this.starts;
     const common = {
       kind: 'bundle' as const,
@@ -332,14 +333,14 @@ export class BundleRun {
     throw new Error(`The trainer ended without a word about ${[...this.open.keys()].join(', ')}.`);
   }
 
-  /** Checkpoints that nobody needs any more go. */
+  /** Checkpoints that nobody needs any more go, and the mark of this attempt, if it has not died. */
   private async tidy(): Promise<void> {
+    const { bundleId, trialIds } = this.job;
     try {
-      await removeEnded(this.tools.store, this.job.bundleId, this.job.trialIds);
+      if (await removeEnded(this.tools.store, bundleId, trialIds)) return;
     } catch (error) {
-      this.tools.log.warn(
-        `bundle ${this.job.bundleId}: its checkpoints stay in the store: ${(error as Error).message}`,
-      );
+      this.tools.log.warn(`bundle ${bundleId}: its checkpoints stay in the store: ${(error as Error).message}`);
     }
+    await this.starts.leave();
   }
 }

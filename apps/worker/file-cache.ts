@@ -75,12 +75,12 @@ async function replaceFolder(aside: string, folder: string, files: StoredFile[])
 }
 
 async function holds(folder: string, files: StoredFile[]): Promise<boolean> {
-  for (const file of files) {
+  const isWhole = async (file: StoredFile) => {
     const path = join(folder, file.name);
     const found = await stat(path).catch(() => undefined);
-    if (found?.size !== file.size || (await sha256Of(path)) !== file.sha256) return false;
-  }
-  return true;
+    return found?.size === file.size && (await sha256Of(path)) === file.sha256;
+  };
+  return (await Promise.all(files.map(isWhole))).every(Boolean);
 }
 
 /** hex SHA-256 of a file. */

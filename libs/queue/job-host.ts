@@ -241,15 +241,9 @@ function liveReports(live: LiveState, publish: (event: FleetEvent) => Promise<un
         await publish({ type: 'trial-progress', trial });
       }),
     trialEnded: (trialId, status) =>
-      quietly(async () => {
-        await live.forgetTrial(trialId);
-        await publish({ type: 'trial-ended', trialId, status });
-      }),
+      quietly(() => Promise.all([live.forgetTrial(trialId), publish({ type: 'trial-ended', trialId, status })])),
     trialPaused: (trialId) =>
-      quietly(async () => {
-        await live.forgetTrial(trialId);
-        await publish({ type: 'trial-paused', trialId });
-      }),
+      quietly(() => Promise.all([live.forgetTrial(trialId), publish({ type: 'trial-paused', trialId })])),
     trialsStarted: (trialIds) => quietly(() => live.clearEpochs(trialIds)),
     epoch: (trialId, metrics) =>
       quietly(async () => {
