@@ -11,6 +11,7 @@ import {
   InvalidRequest,
   PLACEMENT_FIELDS,
   SWEEP_FIELDS,
+  TEACHER_FIELDS,
   TEACHER_TRAINING_FIELDS,
 } from '#experiment';
 import type { Texts } from './texts.js';
@@ -28,6 +29,12 @@ const SWEEP_FLAG_FIELDS: Fields = {
   reference: SWEEP_FIELDS.reference,
   trialsPerBundle: SWEEP_FIELDS.trialsPerBundle,
   ...PLACEMENT_FIELDS,
+};
+
+const TEACHER_TRAINING_FLAG_FIELDS: Fields = {
+  ...TEACHER_TRAINING_FIELDS,
+  pool: TEACHER_FIELDS.pool,
+  requires: TEACHER_FIELDS.requires,
 };
 
 /** The hyper-parameters; `varying` allows lists with commas. */
@@ -55,7 +62,7 @@ export function addExtensionFlags(command: Command, texts: Texts): void {
 }
 
 export function addTeacherTrainingFlags(command: Command, texts: Texts): void {
-  addFlags(command, TEACHER_TRAINING_FIELDS, texts, false);
+  addFlags(command, TEACHER_TRAINING_FLAG_FIELDS, texts, false);
 }
 
 function addFlags(command: Command, fields: Fields, texts: Texts, varying: boolean): void {
@@ -166,7 +173,7 @@ export function distillationBody(flags: Flags): Body {
 
 export function teacherTrainingBody(flags: Flags): Body {
   return Object.fromEntries(
-    given(TEACHER_TRAINING_FIELDS, flags).map(([name, field, typed]) => [name, valueOfFlag(field, typed)]),
+    given(TEACHER_TRAINING_FLAG_FIELDS, flags).map(([name, field, typed]) => [name, valueOfFlag(field, typed)]),
   );
 }
 
@@ -210,7 +217,7 @@ export function inFlags(fault: Fault, flags: Flags): Fault {
   const match = /^(?:base\.|vary\.|evaluation\.)?(\w+)(?:\[\d+\])?$/.exec(fault.path);
   const name = match?.[1] ?? '';
   const fields: Fields = {
-    ...TEACHER_TRAINING_FIELDS,
+    ...TEACHER_TRAINING_FLAG_FIELDS,
     ...SWEEP_FLAG_FIELDS,
     ...EVALUATION_FIELDS,
     ...HYPERPARAMETER_FIELDS,

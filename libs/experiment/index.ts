@@ -1,5 +1,5 @@
 // WHAT is asked and answered: requests, plans, ids, warnings, statistics, reports. Pure; knows no queue, store or tensor.
-export { bundleMemoryBytes } from './bundle-memory.js';
+export { bundleMemoryBytes, teacherMemoryBytes } from './bundle-memory.js';
 export * from './cross-decoding.js';
 export * from './errors.js';
 export { type Extension, extendRequest, parseExtension } from './extension.js';

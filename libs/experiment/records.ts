@@ -451,7 +451,14 @@ export interface PreparationRecord {
   preparationId: string;
   request: PreparationRequest;
   owner: string;
+  /** Where it is made; absent: anywhere in the default pool. No part of what is asked for, so the same thing has one id. */
+  placement?: PreparationPlacement;
   createdAt: string;
+}
+
+export interface PreparationPlacement extends Pick<Placement, 'pool' | 'requires'> {
+  /** What it will take, by estimate. */
+  memoryBytes?: number;
 }
 
 export interface PreparationResult {

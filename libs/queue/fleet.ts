@@ -24,7 +24,15 @@ export type FleetJob =
       teacherId?: string;
       corpusId?: string;
     }
-  | { kind: 'preparation'; preparationId: string; owner: string };
+  | {
+      kind: 'preparation';
+      preparationId: string;
+      owner: string;
+      /** These as of a bundle. */
+      pool?: string;
+      requires?: string[];
+      memoryBytes?: number;
+    };
 
 export type BundleJob = Extract<FleetJob, { kind: 'bundle' }>;
 

@@ -111,7 +111,7 @@ export function hostJobs(settings: FleetSettings, options: JobHostOptions): JobH
   /** The time that a job took counts as its owner's, however it ended. */
   const chargeFor = async ({ data }: Job<FleetJob>, startedAt: number, isWhole: boolean): Promise<void> => {
     const seconds = (performance.now() - startedAt) / 1000;
-    const pool = (data.kind === 'bundle' ? data.pool : undefined) ?? DEFAULT_POOL;
+    const pool = data.pool ?? DEFAULT_POOL;
     const { weight } = shareOf(settings.owners, data.owner);
     await charge(reporting, prefix, { pool, owner: data.owner, seconds, weight, isWhole }).catch(() => {});
   };
