@@ -39,6 +39,7 @@ import {
 const DEFAULT_TYPE = 'application/octet-stream';
 const DEFAULT_PAGE = 1000;
 const READ_CHUNK = 1024 ** 2;
+const STATS_AT_ONCE = 32;
 
 /** Signs a URL of the API that streams the object: what a directory store has in place of presigned URLs. */
 export type SignUrl = (key: string, options: PresignOptions) => string;
@@ -173,16 +174,32 @@ class DirectoryStore implements ObjectStore {
     assertPrefix(prefix);
     const limit = options.limit ?? DEFAULT_PAGE;
     return await this.guarded(async () => {
-      const objects: ListPage['objects'] = [];
+      const found: string[] = [];
       const base = prefix.slice(0, prefix.lastIndexOf('/') + 1);
       for await (const key of this.walk(base, prefix, options.cursor ?? '')) {
-        if (objects.length === limit) return { objects, cursor: objects[limit - 1]?.key ?? '' };
-        const found = await stat(this.pathOf(key)).catch(absent);
-        if (found) objects.push({ key, size: found.size });
+        found.push(key);
+        if (found.length > limit) break;
       }
+      const isMore = found.length > limit;
+      const objects = await this.sizesOf(found.slice(0, limit));
+      if (isMore) return { objects, cursor: found[limit - 1] ?? '' };
       await this.requireFolder();
       return { objects };
     });
+  }
+
+  /** Those that are still there, in their order. */
+  private async sizesOf(listed: string[]): Promise<ListPage['objects']> {
+    const objects: ListPage['objects'] = [];
+    for (let start = 0; start < listed.length; start += STATS_AT_ONCE) {
+      const some = listed.slice(start, start + STATS_AT_ONCE);
+      const stats = await Promise.all(some.map((key) => stat(this.pathOf(key)).catch(absent)));
+      for (const [index, key] of some.entries()) {
+        const size = stats[index]?.size;
+        if (size !== undefined) objects.push({ key, size });
+      }
+    }
+    return objects;
   }
 
   async delete(key: string): Promise<void> {
