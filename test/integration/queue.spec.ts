@@ -186,7 +186,10 @@ test('a trial tried again after Redis was wiped does not bring the neighbour tha
   };
   const working = host(work);
   await redis.command('FLUSHALL');
-  await working.reports.trial({ trialId: 'a-2', step: 1 } as LiveTrial);
+  await eventually(async () => {
+    await working.reports.trial({ trialId: 'a-2', step: 1 } as LiveTrial); // dropped until its connection is up
+    expect((await fleet.liveTrials(['a-2'])).size).toBe(1);
+  });
   await fleet.renew([{ job: whole, trialIds: ['a-1'] }]);
   expect(await missingBundleJobs(fleet, [whole])).toEqual([]);
   await eventually(() => expect(handled).toEqual([['a-1']]));
