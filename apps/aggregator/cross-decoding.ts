@@ -40,8 +40,12 @@ export async function crossDecodingOf(store: ObjectStore, parts: SweepParts): Pr
   const request = planCrossDecoding(parts.sweep, parts.teacher, parts.corpus, parts.trials, (file) => stored.has(file));
   if (!request) return undefined;
   const preparationId = preparationIdOf(request);
-  const { owner } = parts.sweep;
-  const record: PreparationRecord = { preparationId, request, owner, createdAt: new Date().toISOString() };
+  const { owner, placement } = parts.sweep;
+  // Where its models were trained there is a worker; in the default pool there may be none.
+  const { pool, requires } = placement ?? {};
+  const where = { ...(pool ? { pool } : {}), ...(requires ? { requires } : {}) };
+  const createdAt = new Date().toISOString();
+  const record: PreparationRecord = { preparationId, request, owner, placement: where, createdAt };
   const isNew = await putJsonIfAbsent(store, keys.preparation(preparationId), record);
   const pointer: CrossDecodingPointer = { preparationId };
   await putJsonIfAbsent(store, key, pointer);

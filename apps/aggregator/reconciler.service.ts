@@ -3,7 +3,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import type { PreparationRecord, SweepRecord } from '#experiment';
-import { bundleJobs, type FleetJob, FleetUnavailable, type RedisFleet } from '#queue';
+import { bundleJobs, FleetUnavailable, preparationJob, type RedisFleet } from '#queue';
 import { findFaults, LEASE_MS, missingBundleJobs } from '#reconciliation';
 import { getJson, keys, listFolders, type ObjectStore, type SweepState, sweepStateOf } from '#storage';
 import { FLEET, STORE } from './connections.js';
@@ -99,7 +99,7 @@ export class ReconcilerService {
       if (settling.outcome === 'open') return sweep.reopen(settling.trialIds);
       if (settling.outcome === 'joining') {
         // A job that is lost later is put back like that of any preparation.
-        if (settling.isNew) await this.enqueuePreparation(settling.preparationId, sweep.record.owner);
+        if (settling.isNew) await this.enqueuePreparation(settling.preparationId);
         return;
       }
       this.open.delete(sweepId);
@@ -129,8 +129,7 @@ export class ReconcilerService {
 
   private async putBackPreparation(preparationId: string): Promise<void> {
     await this.attempt(preparationId, async () => {
-      const { owner } = await getJson<PreparationRecord>(this.store, keys.preparation(preparationId));
-      const job: FleetJob = { kind: 'preparation', preparationId, owner };
+      const job = preparationJob(await getJson<PreparationRecord>(this.store, keys.preparation(preparationId)));
       await this.quietly(async () => {
         if ((await this.fleet.known([job])).size > 0) return;
         await this.untilHeard();
@@ -147,8 +146,9 @@ export class ReconcilerService {
     if (waitMs > 0) await delay(waitMs);
   }
 
-  private enqueuePreparation(preparationId: string, owner: string): Promise<void> {
-    return this.quietly(() => this.fleet.enqueue([{ kind: 'preparation', preparationId, owner }]));
+  private async enqueuePreparation(preparationId: string): Promise<void> {
+    const record = await getJson<PreparationRecord>(this.store, keys.preparation(preparationId));
+    await this.quietly(() => this.fleet.enqueue([preparationJob(record)]));
   }
 
   /** A lease, 'taken', or nothing when Redis is gone: then the work is done without, and the store decides. */

@@ -12,6 +12,7 @@ import {
   InvalidRequest,
   PLACEMENT_FIELDS,
   SWEEP_FIELDS,
+  TEACHER_FIELDS,
   TEACHER_TRAINING_FIELDS,
 } from '#experiment';
 import type { Texts } from './texts.js';
@@ -32,6 +33,11 @@ const SWEEP_FLAG_FIELDS: Fields = {
 };
 
 const { reference: _reference, other: _other, corpus: _corpus, ...ANALYSIS_FLAG_FIELDS } = ANALYSIS_FIELDS;
+const TEACHER_TRAINING_FLAG_FIELDS: Fields = {
+  ...TEACHER_TRAINING_FIELDS,
+  pool: TEACHER_FIELDS.pool,
+  requires: TEACHER_FIELDS.requires,
+};
 
 /** The hyper-parameters; `varying` allows lists with commas. */
 export function addHyperparameterFlags(command: Command, texts: Texts, varying: boolean): void {
@@ -65,7 +71,7 @@ export function addExtensionFlags(command: Command, texts: Texts): void {
 }
 
 export function addTeacherTrainingFlags(command: Command, texts: Texts): void {
-  addFlags(command, TEACHER_TRAINING_FIELDS, texts, false);
+  addFlags(command, TEACHER_TRAINING_FLAG_FIELDS, texts, false);
 }
 
 function addFlags(command: Command, fields: Fields, texts: Texts, varying: boolean): void {
@@ -183,7 +189,7 @@ export function analysisBody(flags: Flags): Body {
 
 export function teacherTrainingBody(flags: Flags): Body {
   return Object.fromEntries(
-    given(TEACHER_TRAINING_FIELDS, flags).map(([name, field, typed]) => [name, valueOfFlag(field, typed)]),
+    given(TEACHER_TRAINING_FLAG_FIELDS, flags).map(([name, field, typed]) => [name, valueOfFlag(field, typed)]),
   );
 }
 
@@ -228,7 +234,7 @@ export function inFlags(fault: Fault, flags: Flags): Fault {
   const name = match?.[1] ?? '';
   const fields: Fields = {
     ...ANALYSIS_FLAG_FIELDS,
-    ...TEACHER_TRAINING_FIELDS,
+    ...TEACHER_TRAINING_FLAG_FIELDS,
     ...SWEEP_FLAG_FIELDS,
     ...EVALUATION_FIELDS,
     ...HYPERPARAMETER_FIELDS,

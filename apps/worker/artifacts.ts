@@ -26,20 +26,29 @@ export async function hashFiles(folder: string, files: NamedFile[]): Promise<Has
   );
 }
 
+/** Larger files are stored one after another: each takes memory for its parts. */
+const SMALL_BYTES = 1024 ** 2;
+
 /** Stores each file under `keyOf(name)`; the store refuses bytes that changed since they were hashed. */
 export async function uploadFiles(
   store: ObjectStore,
   files: HashedFile[],
   keyOf: (name: string) => string,
 ): Promise<StoredFile[]> {
-  const stored: StoredFile[] = [];
-  for (const { path, ...facts } of files) {
-    const key = keyOf(facts.name);
-    const { size, sha256, contentType } = facts;
-    await store.put(key, { path }, { size, sha256, contentType });
-    stored.push({ name: facts.name, key, size, sha256, contentType });
-  }
-  return stored;
+  const upload = async ({ path, ...facts }: HashedFile): Promise<void> => {
+    await store.put(keyOf(facts.name), { path }, facts);
+  };
+  const inTurn = async () => {
+    for (const file of files) if (file.size > SMALL_BYTES) await upload(file);
+  };
+  await allSettled([...files.filter(({ size }) => size <= SMALL_BYTES).map(upload), inTurn()]);
+  return files.map(({ name, size, sha256, contentType }) => ({ name, key: keyOf(name), size, sha256, contentType }));
+}
+
+/** As Promise.all, but a failure is thrown when nothing is under way any more. */
+export async function allSettled<T>(works: Promise<T>[]): Promise<T[]> {
+  await Promise.allSettled(works);
+  return Promise.all(works);
 }
 
 /** Stores a text as a file called `name`. */

@@ -16,7 +16,7 @@ import { BundleCheckpoints } from './bundle-checkpoints.js';
 import { BundleStarts, MOST_DEATHS } from './bundle-starts.js';
 import { type CheckpointManifest, checkpointJobOf } from './checkpoint-manifest.js';
 import { isDiskFull } from './disk-room.js';
-import type { ForkedTrainer, TrainerEnd } from './forked-trainer.js';
+import type { RunningTrainer, TrainerEnd } from './forked-trainer.js';
 import { forkTrainer, giveBackIfStopped, inTime, type JobTools, patiently, stopIfAsked } from './job-tools.js';
 import { LiveBundle } from './live-bundle.js';
 import { RecordWatch } from './record-watch.js';
@@ -62,7 +62,7 @@ export class BundleRun {
   private readonly fence: string;
   private readonly starts: BundleStarts;
   private live?: LiveBundle;
-  private trainer?: ForkedTrainer;
+  private trainer?: RunningTrainer;
 
   constructor(
     private readonly tools: JobTools,
@@ -70,7 +70,7 @@ export class BundleRun {
     private readonly context: JobContext,
   ) {
     this.fence = newFence(context.attempt);
-    this.starts = new BundleStarts(tools, job.bundleId, this.fence);
+    this.starts = new BundleStarts(tools, context, job.bundleId, this.fence);
   }
 
   async run(): Promise<void> {
@@ -120,13 +120,16 @@ export class BundleRun {
   private async openTrials(): Promise<void> {
     const { store } = this.tools;
     this.open.clear();
-    const states = await Promise.all(this.job.trialIds.map((trialId) => readTrialState(store, trialId)));
-    for (const [index, trialId] of this.job.trialIds.entries()) {
-      const state = states[index];
-      if (!state || !isOpenTrial(state)) continue;
-      const { spec } = await trialRecord(store, trialId, this.job.sweepId);
-      this.open.set(trialId, { trialId, spec, retry: state.retry, epochs: [] });
-    }
+    const { trialIds, sweepId } = this.job;
+    const found = await Promise.all(
+      trialIds.map(async (trialId) => {
+        const state = await readTrialState(store, trialId);
+        if (!isOpenTrial(state)) return undefined;
+        const { spec } = await trialRecord(store, trialId, sweepId);
+        return { trialId, spec, retry: state.retry, epochs: [] };
+      }),
+    );
+    for (const trial of found) if (trial) this.open.set(trial.trialId, trial);
   }
 
   /** Which of the trials go on together, from which checkpoint, and whether that was tried too often already. */
@@ -151,12 +154,10 @@ export class BundleRun {
   private async trainCounted(from: StoredCheckpoint | undefined): Promise<void> {
     try {
       await this.trainShown(from);
-      await this.starts.leave();
     } catch (error) {
       const isLost = this.context.signal.reason === 'lock-lost';
       // None of these tells anything of the trials.
       if (error instanceof GivenBack || error instanceof StoreUnavailable || isLost || isDiskFull(error)) {
-        await inTime(this.tools, this.context, this.starts.leave());
         throw error;
       }
       const { message } = error as Error;
@@ -180,7 +181,7 @@ export class BundleRun {
   private async trainShown(from: StoredCheckpoint | undefined): Promise<void> {
     const { reports, settings, status, log } = this.tools;
     const trialIds = [...this.open.keys()];
-    await reports.trialsStarted(trialIds);
+    void reports.trialsStarted(trialIds);
     this.live = new LiveBundle(trialIds, settings.workerId, reports);
     status.training(trialIds);
     log.log(`bundle ${this.job.bundleId}: ${trialIds.length} trials, attempt ${this.context.attempt}`);
@@ -200,6 +201,7 @@ export class BundleRun {
     const together = job.trials.map(({ trialId }) => trialId);
     this.results = new TrialResults(this.tools, this.context, this.fence, together);
     const onMessage = (message: TrainerMessage) => this.hear(message, workFolder);
+    await patiently(this.tools, this.context, () => this.starts.written());
     this.trainer = await forkTrainer(this.tools, this.context, { workFolder, job, onMessage });
     await this.lookAtRecord().catch((error: Error) => this.tools.log.warn(error.message));
     const end = await this.trainer.ended;
@@ -227,8 +229,7 @@ export class BundleRun {
       getJson<TeacherRecord>(store, keys.teacher(first.spec.teacherId)),
       getJson<CorpusRecord>(store, keys.corpus(first.spec.corpusId)),
     ]);
-    const teacherFile = await cache.teacherFile(teacher);
-    const corpusFolder = await cache.corpusFolder(corpus);
+    const [teacherFile, corpusFolder] = await Promise.all([cache.teacherFile(teacher), cache.corpusFolder(corpus)]);
     const encoderFolder = first.spec.evaluation.sentenceSimilarity ? join(workFolder, 'encoder') : undefined;
     if (encoderFolder) await writeSentenceEncoder(this.tools.settings.config.cacheFolder, encoderFolder);
     const { parts } = this.starts;
@@ -337,14 +338,14 @@ export class BundleRun {
     throw new Error(`The trainer ended without a word about ${[...this.open.keys()].join(', ')}.`);
   }
 
-  /** Checkpoints that nobody needs any more go. */
+  /** Checkpoints that nobody needs any more go, and the mark of this attempt, if it has not died. */
   private async tidy(): Promise<void> {
+    const { bundleId, trialIds } = this.job;
     try {
-      await removeEnded(this.tools.store, this.job.bundleId, this.job.trialIds);
+      if (await removeEnded(this.tools.store, bundleId, trialIds)) return;
     } catch (error) {
-      this.tools.log.warn(
-        `bundle ${this.job.bundleId}: its checkpoints stay in the store: ${(error as Error).message}`,
-      );
+      this.tools.log.warn(`bundle ${bundleId}: its checkpoints stay in the store: ${(error as Error).message}`);
     }
+    await this.starts.leave();
   }
 }

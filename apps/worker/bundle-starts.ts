@@ -1,7 +1,8 @@
 // How often a bundle was begun at one position without getting further, counted in the record: each attempt leaves a mark
 // there, and takes it away when it ends in good order. Redis may forget, and workers vanish without a word; the marks stay.
+import type { JobContext } from '#queue';
 import { findJson, keys, putJson } from '#storage';
-import type { JobTools } from './job-tools.js';
+import { type JobTools, patiently } from './job-tools.js';
 import type { BundleFolder } from './stored-checkpoints.js';
 
 /** So many attempts at one position, and the trials are failed. */
@@ -20,14 +21,20 @@ export class BundleStarts {
   private position = '';
   private before: StartMark[] = [];
   private mark: StartMark | undefined;
+  private writing: Promise<void> | undefined;
+  private hasDied = false;
 
   constructor(
     private readonly tools: JobTools,
+    private readonly context: JobContext,
     private readonly bundleId: string,
     private readonly fence: string,
   ) {}
 
-  /** Notes that this attempt begins with so many trials after this step, unless too many before it came to nothing. */
+  /**
+   * Notes that this attempt begins with so many trials after this step, unless too many before it came to nothing. The note is
+   * being written while the rest is made ready; the training begins once it is `written`.
+   */
   async begin(place: { step: number; trials: number }, { starts }: BundleFolder): Promise<{ isHopeless: boolean }> {
     const { store, settings } = this.tools;
     this.position = `${place.step}-${place.trials}`;
@@ -38,8 +45,16 @@ export class BundleStarts {
     }
     if (this.before.length >= MOST_DEATHS) return { isHopeless: true };
     this.mark = { worker: settings.workerId, startedAt: new Date().toISOString() };
-    await this.write();
+    this.writing = this.write();
+    this.writing.catch(() => {}); // whoever waits for it is told
     return { isHopeless: false };
+  }
+
+  /** The mark is in the record; asked again after a failure it is written again. */
+  async written(): Promise<void> {
+    const writing = this.writing ?? this.write();
+    this.writing = undefined;
+    await writing;
   }
 
   /** Why there is no hope, in one sentence. */
@@ -58,18 +73,22 @@ export class BundleStarts {
   /** The attempt came to nothing. True when it was one too many. */
   async died(reason: string, hasRunOutOfMemory: boolean): Promise<boolean> {
     if (!this.mark) return false;
+    this.hasDied = true;
+    await this.writing?.catch(() => {}); // this one comes after it
     Object.assign(this.mark, { reason, ...(hasRunOutOfMemory ? { hasRunOutOfMemory } : {}) });
     await this.write();
     this.before.push(this.mark);
     return this.before.length >= MOST_DEATHS;
   }
 
-  /** The attempt ends in good order: done, given back, or left to another worker. */
+  /** The attempt ends in good order: done, given back, or left to another worker. An outage is waited out: a mark that stays is a death. */
   async leave(): Promise<void> {
-    if (!this.mark) return;
+    if (!this.mark || this.hasDied) return;
     this.mark = undefined;
+    await this.writing?.catch(() => {});
+    const { store, log } = this.tools;
     const key = keys.bundleStart(this.bundleId, this.position, this.fence);
-    await this.tools.store.delete(key).catch((error: Error) => this.tools.log.warn(error.message));
+    await patiently(this.tools, this.context, () => store.delete(key)).catch((error: Error) => log.warn(error.message));
   }
 
   private async write(): Promise<void> {

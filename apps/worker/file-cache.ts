@@ -1,10 +1,11 @@
 // Stored files on this machine's disk: fetched once by id, verified at every use, shared by all workers of the machine.
 import { createHash, randomUUID } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { mkdir, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CorpusRecord, StoredFile, TeacherRecord } from '#experiment';
 import type { ObjectStore } from '#storage';
+
+const READ_CHUNK = 1024 ** 2;
 
 /** Where fetched teachers or corpora lie, one folder an id. */
 export function fetchedFolder(cacheFolder: string, kind: string): string {
@@ -74,17 +75,27 @@ async function replaceFolder(aside: string, folder: string, files: StoredFile[])
 }
 
 async function holds(folder: string, files: StoredFile[]): Promise<boolean> {
-  for (const file of files) {
+  const isWhole = async (file: StoredFile) => {
     const path = join(folder, file.name);
     const found = await stat(path).catch(() => undefined);
-    if (found?.size !== file.size || (await sha256Of(path)) !== file.sha256) return false;
-  }
-  return true;
+    return found?.size === file.size && (await sha256Of(path)) === file.sha256;
+  };
+  return (await Promise.all(files.map(isWhole))).every(Boolean);
 }
 
 /** hex SHA-256 of a file. */
 export async function sha256Of(path: string): Promise<string> {
   const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path, { highWaterMark: 1024 ** 2 })) hash.update(chunk as Buffer);
-  return hash.digest('hex');
+  const file = await open(path);
+  try {
+    const { size } = await file.stat();
+    const buffer = Buffer.allocUnsafeSlow(Math.min(READ_CHUNK, size + 1));
+    for (;;) {
+      const { bytesRead } = await file.read(buffer);
+      if (bytesRead === 0) return hash.digest('hex');
+      hash.update(buffer.subarray(0, bytesRead));
+    }
+  } finally {
+    await file.close();
+  }
 }

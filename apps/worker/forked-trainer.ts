@@ -33,14 +33,27 @@ export interface ForkOptions {
   onMessage(message: TrainerMessage): void;
 }
 
+/** A trainer at work, as its job sees it. */
+export interface RunningTrainer {
+  /** Resolves once it is gone; never rejects. */
+  readonly ended: Promise<TrainerEnd>;
+  readonly output: Pick<OutputTail, 'text'>;
+  /** Tells it to train the rest without these trials. */
+  cancel(trialIds: string[]): void;
+  /** Asks it to end, and kills it after `graceMs`. */
+  stop(graceMs: number): void;
+}
+
+/** Starts a trainer for one job. */
+export type TrainerStart = (options: ForkOptions) => Promise<RunningTrainer>;
+
 /** After the exit, what is still in the pipes may come; no longer than this, a grandchild may hold them open. */
 const PIPES_WAIT_MS = 2_000;
 
 /** A trainer killed by the system with this share of its memory in use has most likely been killed for it. */
 const NEARLY_ALL = 0.8;
 
-export class ForkedTrainer {
-  /** Resolves once the process is gone; never rejects. */
+export class ForkedTrainer implements RunningTrainer {
   readonly ended: Promise<TrainerEnd>;
   readonly output: OutputTail;
   private readonly child: ChildProcess;
@@ -76,12 +89,10 @@ export class ForkedTrainer {
     return this.child.pid;
   }
 
-  /** Tells it to train the rest without these trials. */
   cancel(trialIds: string[]): void {
     this.tell({ type: 'cancel', trialIds });
   }
 
-  /** Asks it to end, and kills it after `graceMs`. */
   stop(graceMs: number): void {
     if (this.isStopping) return;
     this.isStopping = true;

@@ -5,7 +5,7 @@ import { GivenBack, type JobContext, type LiveReports } from '#queue';
 import type { ObjectStore } from '#storage';
 import type { FileCache } from './file-cache.js';
 import { trainerEnvironment } from './fork-environment.js';
-import { ForkedTrainer, type TrainerEnd } from './forked-trainer.js';
+import type { RunningTrainer, TrainerEnd } from './forked-trainer.js';
 import { withPatience } from './store-patience.js';
 import type { WarmTrainer } from './trainer-process.js';
 import type { TrainerJob, TrainerMessage } from './trainer-protocol.js';
@@ -39,10 +39,10 @@ export async function forkTrainer(
   tools: JobTools,
   context: JobContext,
   fork: { workFolder: string; job: TrainerJob; onMessage(message: TrainerMessage): void },
-): Promise<ForkedTrainer> {
+): Promise<RunningTrainer> {
   const { settings, status } = tools;
   stopIfAsked(context);
-  const trainer = await ForkedTrainer.start({
+  const trainer = await settings.startTrainer({
     program: settings.trainer,
     workFolder: fork.workFolder,
     job: fork.job,

@@ -32,7 +32,7 @@ import {
 import { hashFiles, uploadFiles } from './artifacts.js';
 import { BUILTIN_CORPORA, BUILTIN_TEACHERS } from './builtins.js';
 import { writePackageText } from './corpus-text.js';
-import type { ForkedTrainer } from './forked-trainer.js';
+import type { RunningTrainer } from './forked-trainer.js';
 import { forkTrainer, giveBackIfStopped, inTime, type JobTools, patiently, stopIfAsked } from './job-tools.js';
 import { RecordWatch } from './record-watch.js';
 import { writeSentenceEncoder } from './sentence-encoder.js';
@@ -72,7 +72,7 @@ const REPORT_MS = 1_000;
 
 export class PreparationRun {
   private lastReportAt = Number.NEGATIVE_INFINITY;
-  private trainer?: ForkedTrainer;
+  private trainer?: RunningTrainer;
   /** Somebody has cancelled it, or another attempt has made it. */
   private isOver = false;
 

@@ -23,13 +23,16 @@ export interface BundleFolder {
   fences: string[];
   /** Attempts that began at a position and have not ended in good order. */
   starts: { position: string; fence: string }[];
+  /** Of all that is there. */
+  keys: string[];
 }
 
 export async function listBundle(store: ObjectStore, bundleId: string): Promise<BundleFolder> {
-  const found: BundleFolder = { fences: [], starts: [] };
+  const found: BundleFolder = { fences: [], starts: [], keys: [] };
   const folder = keys.bundle(bundleId);
   for await (const objects of listPages(store, folder)) {
     for (const { key } of objects) {
+      found.keys.push(key);
       const name = key.slice(folder.length);
       const attempt = /^attempts\/([^/]+)\/checkpoint\.json$/.exec(name);
       const start = /^starts\/([^/]+)\/([^/]+)\.json$/.exec(name);
@@ -95,15 +98,17 @@ export async function removeSuperseded(
   }
 }
 
-/** Removes the checkpoints of trials that have all ended, and with the last of them, once `trialIds` have, all of the bundle. */
-export async function removeEnded(store: ObjectStore, bundleId: string, trialIds: string[]): Promise<void> {
-  const { fences } = await listBundle(store, bundleId);
+/** Removes the checkpoints of trials that have all ended, and with the last of them, once `trialIds` have, all of the bundle: then true. */
+export async function removeEnded(store: ObjectStore, bundleId: string, trialIds: string[]): Promise<boolean> {
+  const [folder, isOver] = await Promise.all([listBundle(store, bundleId), haveEnded(store, trialIds)]);
   const kept = [];
-  for (const checkpoint of await readCheckpoints(store, bundleId, fences, () => {})) {
+  for (const checkpoint of await readCheckpoints(store, bundleId, folder.fences, () => {})) {
     if (await haveEnded(store, trialsIn(checkpoint.manifest))) await removeAttempt(store, bundleId, checkpoint.fence);
     else kept.push(checkpoint);
   }
-  if (kept.length === 0 && (await haveEnded(store, trialIds))) await removeUnder(store, keys.bundle(bundleId));
+  if (kept.length > 0 || !isOver) return false;
+  for (const key of folder.keys) await store.delete(key);
+  return true;
 }
 
 /** Removes all of a bundle's checkpoints and starts. */
@@ -119,8 +124,8 @@ export async function removeAttempt(store: ObjectStore, bundleId: string, fence:
 }
 
 async function haveEnded(store: ObjectStore, trialIds: string[]): Promise<boolean> {
-  for (const trialId of trialIds) if (!hasTrialEnded(await readTrialState(store, trialId))) return false;
-  return true;
+  const states = await Promise.all(trialIds.map((trialId) => readTrialState(store, trialId)));
+  return states.every(hasTrialEnded);
 }
 
 async function removeUnder(store: ObjectStore, prefix: string): Promise<void> {

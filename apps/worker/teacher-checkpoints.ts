@@ -27,7 +27,7 @@ export class TeacherCheckpoints {
   ) {
     const fence = newFence(context.attempt);
     this.bundleId = keys.teacherBundleId(about.preparationId);
-    this.starts = new BundleStarts(tools, this.bundleId, fence);
+    this.starts = new BundleStarts(tools, context, this.bundleId, fence);
     this.stored = new BundleCheckpoints(tools, this.bundleId, fence, about.workFolder);
   }
 
@@ -41,6 +41,7 @@ export class TeacherCheckpoints {
       const step = from?.manifest.state.step ?? 0;
       const { isHopeless } = await this.starts.begin({ step, trials: 1 }, folder);
       if (isHopeless) throw new Impossible(this.starts.reason);
+      await this.starts.written();
       if (from && (await this.stored.download(from))) log.log(`teacher '${job.name}': goes on at step ${step}`);
       return this.starts.parts > 1 ? { ...job, parts: this.starts.parts } : job;
     });

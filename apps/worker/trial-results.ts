@@ -4,7 +4,7 @@ import { rm } from 'node:fs/promises';
 import type { EpochMetrics, StoredFile, TrialResult, TrialSummary } from '#experiment';
 import type { JobContext } from '#queue';
 import { findJson, keys, putJsonIfAbsent } from '#storage';
-import { hashFiles, type NamedFile, uploadFiles, uploadText } from './artifacts.js';
+import { allSettled, hashFiles, type NamedFile, uploadFiles, uploadText } from './artifacts.js';
 import { type JobTools, patiently } from './job-tools.js';
 
 /** Names an attempt as no other: the start's number, and chance, for a wiped Redis counts from 1 again. */
@@ -34,11 +34,10 @@ export class TrialResults {
     const { trialId, retry, summary, folder, files, output } = trial;
     const keyOf = (name: string) => keys.trialArtifact(trialId, this.fence, name);
     const hashed = await hashFiles(folder, files);
-    const artifacts = await patiently(this.tools, this.context, async () => [
-      ...(await uploadFiles(this.tools.store, hashed, keyOf)),
-      ...(await this.texts(trialId, summary.epochs, output)),
-    ]);
-    await this.write({ ...this.common(trialId, retry), status: 'completed', summary, artifacts });
+    const artifacts = await patiently(this.tools, this.context, () =>
+      allSettled([uploadFiles(this.tools.store, hashed, keyOf), this.texts(trialId, summary.epochs, output)]),
+    );
+    await this.write({ ...this.common(trialId, retry), status: 'completed', summary, artifacts: artifacts.flat() });
     await rm(folder, { recursive: true, force: true });
   }
 
@@ -71,10 +70,10 @@ export class TrialResults {
   private async texts(trialId: string, epochs: EpochMetrics[], output: string): Promise<StoredFile[]> {
     const put = (name: string, contentType: string, text: string) =>
       uploadText(this.tools.store, { name, contentType, text }, keys.trialArtifact(trialId, this.fence, name));
-    return [
-      await put('metrics.ndjson', 'application/x-ndjson', epochs.map((epoch) => `${JSON.stringify(epoch)}\n`).join('')),
-      await put('log.txt', 'text/plain; charset=utf-8', output),
-    ];
+    return allSettled([
+      put('metrics.ndjson', 'application/x-ndjson', epochs.map((epoch) => `${JSON.stringify(epoch)}\n`).join('')),
+      put('log.txt', 'text/plain; charset=utf-8', output),
+    ]);
   }
 
   /** Of any number of attempts that end, the first one's result stands; the others clear away what they stored. */

@@ -6,6 +6,7 @@ import type { Config } from '#config';
 import type { LockTimes } from '#queue';
 import type { ObjectStore } from '#storage';
 import type { DiskRoom } from './disk-room.js';
+import { ForkedTrainer, type TrainerStart } from './forked-trainer.js';
 import { defaultMemoryShareBytes } from './process-memory.js';
 
 export const SETTINGS = Symbol('worker settings');
@@ -64,6 +65,7 @@ export interface WorkerSettings {
   config: Config;
   workerId: string;
   trainer: TrainerProgram;
+  startTrainer: TrainerStart;
   times: WorkerTimes;
   /** What a trainer may hold. */
   memoryBytes: number;
@@ -76,6 +78,8 @@ export interface WorkerSettings {
 /** What a caller may change: tests run a scripted trainer with short times. */
 export interface WorkerOverrides {
   trainer?: TrainerProgram;
+  /** The benchmark leaves the process out to measure what is around it. */
+  startTrainer?: TrainerStart;
   times?: Partial<WorkerTimes>;
   memoryBytes?: number;
   leastDiskBytes?: number;
@@ -94,6 +98,7 @@ export function workerSettings(config: Config, overrides: WorkerOverrides = {}):
       args: [join(packageRoot(), 'dist', 'apps', 'worker', 'trainer', 'main.js')],
       canWait: true,
     },
+    startTrainer: overrides.startTrainer ?? ((options) => ForkedTrainer.start(options)),
     memoryBytes: overrides.memoryBytes ?? config.memoryBytes ?? defaultMemoryShareBytes(),
     disk: { folder: config.cacheFolder, leastBytes: overrides.leastDiskBytes ?? LEAST_DISK_BYTES },
     times: { ...WORKER_TIMES, ...overrides.times },

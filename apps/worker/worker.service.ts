@@ -155,7 +155,7 @@ export class WorkerService implements OnApplicationBootstrap, BeforeApplicationS
         if (this.live.state !== 'draining') this.live.state = trialIds.length > 0 ? 'training' : 'idle';
         if (trialIds.length === 0) delete this.live.tokensPerSecond;
         this.show();
-        void this.held.look();
+        if (trialIds.length === 0) void this.held.look(); // what was fetched for them is there now
       },
       speed: (tokensPerSecond: number) => {
         this.live.tokensPerSecond = tokensPerSecond;

@@ -3,7 +3,7 @@
 // against this by test/integration/bundle-memory.spec.ts).
 import { hasComposedLoss, matchedTaps } from './dials.js';
 import { countParameters, studentArchitecture } from './parameters.js';
-import type { Architecture, CorpusRecord, Hyperparameters, TeacherRecord } from './records.js';
+import type { Architecture, CorpusRecord, Hyperparameters, TeacherRecord, TeacherTraining } from './records.js';
 
 const PROCESS_BYTES = 350e6;
 /** Tensors as wide as the model that a layer leaves for the backward pass, a row each; and one as wide as its inner layer. */
@@ -38,11 +38,36 @@ export function bundleMemoryBytes(
     students * rows * ((keepsTransmitter ? 0 : transmitterFloats(student)) + receiverFloats(student) + ofFeatures);
   const ofTeacher = rows * (transmitterFloats(teacher.architecture) + receiverFloats(teacher.architecture));
   const isComposed = hasComposedLoss(hyperparameters);
+  return peakBytes({ trained, taught, activations: Math.max(onTape, ofTeacher), rows, words, isComposed });
+}
+
+/** Bytes at the peak of training such a teacher. */
+export function teacherMemoryBytes(
+  { layers, dModel, dff, heads, batchSize }: TeacherTraining,
+  { maxTokens, vocabularySize }: Pick<CorpusRecord, 'maxTokens' | 'vocabularySize'>,
+): number {
+  const sizes = { vocabularySize, dModel, dff, heads, encoderLayers: layers, decoderLayers: layers };
+  const rows = batchSize * maxTokens;
+  const activations = rows * (transmitterFloats(sizes) + receiverFloats(sizes));
+  const trained = countParameters(sizes).total;
+  return peakBytes({ trained, taught: 0, activations, rows, words: vocabularySize, isComposed: false });
+}
+
+/** From counts of floats; `rows` are the tokens of a batch. */
+function peakBytes(floats: {
+  trained: number;
+  taught: number;
+  activations: number;
+  rows: number;
+  words: number;
+  isComposed: boolean;
+}) {
+  const { trained, taught, activations, rows, words, isComposed } = floats;
   const chunk = Math.max(32, Math.floor((isComposed ? COMPOSED.logits : CHUNK_LOGITS) / words / 32) * 32);
   const parameters = 4 * (4 * trained + taught);
   const loss = 4 * Math.min(rows, chunk) * words * (isComposed ? COMPOSED.tensors : 2);
   const checkpoint = 4 * 3 * trained;
-  return Math.round(PROCESS_BYTES + parameters + 4 * Math.max(onTape, ofTeacher) + loss + checkpoint);
+  return Math.round(PROCESS_BYTES + parameters + 4 * activations + loss + checkpoint);
 }
 
 /** Parameters that learn: all, or those of the one side. */

@@ -358,6 +358,8 @@ export const TEACHER_FIELDS = {
   builtin: { kind: 'choice', meaning: 'A teacher that comes with semdistill; stands alone', choices: BUILTIN_TEACHERS },
   name: { kind: 'name', meaning: 'What the new teacher is called' },
   corpus: { kind: 'name', meaning: 'Id or name of the corpus it learns from' },
+  pool: { ...PLACEMENT_FIELDS.pool, meaning: 'Pool of workers that makes it' },
+  requires: { ...PLACEMENT_FIELDS.requires, meaning: 'Labels that a worker must have to make it' },
 } as const satisfies Record<string, Field>;
 
 export const BUILTIN_CORPUS_FIELDS = {

@@ -1,6 +1,6 @@
 // WHAT is asked and answered: requests, plans, ids, warnings, statistics, reports. Pure; knows no queue, store or tensor.
 export * from './analysis/index.js';
-export { bundleMemoryBytes } from './bundle-memory.js';
+export { bundleMemoryBytes, teacherMemoryBytes } from './bundle-memory.js';
 export * from './cross-decoding.js';
 export { DIALS, hasComposedLoss, hyperparameterOf, isTaught, isTeacherDial, matchedTaps } from './dials.js';
 export * from './errors.js';

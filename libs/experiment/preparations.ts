@@ -3,7 +3,15 @@
 import type { AnalysisResult } from './analysis/analysis.js';
 import type { AnalysisConditions } from './analysis/request.js';
 import type { BleuCurve } from './measurements.js';
-import type { Architecture, CorpusOptions, Numerics, StoredFile, TeacherTraining, Warning } from './records.js';
+import type {
+  Architecture,
+  CorpusOptions,
+  Numerics,
+  Placement,
+  StoredFile,
+  TeacherTraining,
+  Warning,
+} from './records.js';
 import type { Channel, ChannelProfile } from './terms.js';
 
 /** A corpus or teacher being made; its id is the hash of what is asked, so asking twice makes it once. */
@@ -125,7 +133,14 @@ export interface PreparationRecord {
   preparationId: string;
   request: PreparationRequest;
   owner: string;
+  /** Where it is made; absent: anywhere in the default pool. No part of what is asked for, so the same thing has one id. */
+  placement?: PreparationPlacement;
   createdAt: string;
+}
+
+export interface PreparationPlacement extends Pick<Placement, 'pool' | 'requires'> {
+  /** What it will take, by estimate. */
+  memoryBytes?: number;
 }
 
 export interface PreparationResult {

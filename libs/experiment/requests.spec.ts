@@ -150,6 +150,10 @@ describe('other requests', () => {
 
   it('parses both kinds of teacher', () => {
     expect(parseTeacherRequest({ builtin: 'demo' })).toEqual({ kind: 'builtin', builtin: 'demo' });
+    expect(parseTeacherRequest({ builtin: 'demo', pool: 'a100' })).toMatchObject({ builtin: 'demo', pool: 'a100' });
+    const placed = parseTeacherRequest({ name: 'mine', corpus: 'sotu', pool: 'default', requires: ['b', 'a'] });
+    expect(placed).toMatchObject({ requires: ['a', 'b'] });
+    expect(placed).not.toHaveProperty('pool');
     const request = parseTeacherRequest({ name: 'mine', corpus: 'sotu', layers: 2 });
     expect(request).toMatchObject({ kind: 'training', name: 'mine', corpus: 'sotu' });
     expect(request.kind === 'training' && request.training).toEqual({

@@ -128,6 +128,8 @@ class TeacherBody extends TeacherTrainingRequest {
   @Described(TEACHER_FIELDS.builtin) builtin?: BuiltinTeacher;
   @Described(TEACHER_FIELDS.name) name?: string;
   @Described(TEACHER_FIELDS.corpus) corpus?: string;
+  @Described(TEACHER_FIELDS.pool) pool?: string;
+  @Described(TEACHER_FIELDS.requires) requires?: string[];
 }
 
 class BuiltinCorpusBody {
@@ -181,9 +183,11 @@ export interface DistillationRequest extends PlacementRequest {
   evaluation: EvaluationSettings;
 }
 
-export type TeacherRequest =
-  | { kind: 'builtin'; builtin: BuiltinTeacher }
-  | { kind: 'training'; name: string; corpus: string; training: TeacherTraining };
+export type TeacherRequest = Omit<PlacementRequest, 'priority'> &
+  (
+    | { kind: 'builtin'; builtin: BuiltinTeacher }
+    | { kind: 'training'; name: string; corpus: string; training: TeacherTraining }
+  );
 
 export interface CorpusRequest {
   builtin: BuiltinCorpus;
@@ -270,7 +274,7 @@ export function parseTeacherRequest(body: unknown): TeacherRequest {
     );
     if (others.length > 0) faults.push({ path: 'builtin', message: `stands alone; leave out ${others.join(', ')}` });
     refuse(faults);
-    return { kind: 'builtin', builtin: sent.builtin as BuiltinTeacher };
+    return { kind: 'builtin', builtin: sent.builtin as BuiltinTeacher, ...placementOf(sent) };
   }
   for (const name of ['name', 'corpus'] as const) {
     if (isPlainObject(body) && sent[name] === undefined) {
@@ -280,11 +284,17 @@ export function parseTeacherRequest(body: unknown): TeacherRequest {
       });
     }
   }
-  const { name, corpus, builtin: _builtin, ...given } = sent;
+  const { name, corpus, builtin: _builtin, pool, requires, ...given } = sent;
   const training = { ...defaultsOf(T), ...withoutUndefined(given) } as unknown as TeacherTraining;
   if (faults.length === 0) faults.push(...widthFaults(training.dModel, training.heads, 'dModel'));
   refuse(faults);
-  return { kind: 'training', name: name as string, corpus: corpus as string, training };
+  return {
+    kind: 'training',
+    name: name as string,
+    corpus: corpus as string,
+    training,
+    ...placementOf({ pool, requires }),
+  };
 }
 
 /** Parses the JSON body of POST /v1/corpora (built-in corpora). Throws InvalidRequest with all faults. */

@@ -1,6 +1,6 @@
-// From a sweep to its jobs.
-import { bundleIdOf, type SweepRecord } from '#experiment';
-import type { BundleJob } from './fleet.js';
+// From a record to its jobs.
+import { bundleIdOf, type PreparationRecord, type SweepRecord } from '#experiment';
+import type { BundleJob, FleetJob } from './fleet.js';
 
 /**
  * One job for each bundle of the sweep that still has open trials, carrying those. The job's id is that of the whole
@@ -20,6 +20,15 @@ export function bundleJobs(
     const bundleId = bundleIdOf(bundle);
     return [{ kind: 'bundle', bundleId, sweepId, owner, trialIds, ...place, ...memory, teacherId, corpusId }];
   });
+}
+
+/** The job of a preparation, to be made where its record says. */
+export function preparationJob({
+  preparationId,
+  owner,
+  placement = {},
+}: Pick<PreparationRecord, 'preparationId' | 'owner' | 'placement'>): FleetJob {
+  return { kind: 'preparation', preparationId, owner, ...placement };
 }
 
 /** The job of some trials of a bundle that run beside the others. */

@@ -24,7 +24,15 @@ export type FleetJob =
       teacherId?: string;
       corpusId?: string;
     }
-  | { kind: 'preparation'; preparationId: string; owner: string };
+  | {
+      kind: 'preparation';
+      preparationId: string;
+      owner: string;
+      /** These as of a bundle. */
+      pool?: string;
+      requires?: string[];
+      memoryBytes?: number;
+    };
 
 export type BundleJob = Extract<FleetJob, { kind: 'bundle' }>;
 
@@ -41,8 +49,8 @@ export interface Fleet {
   /** Which of these jobs Redis still knows (waiting, delayed or active). */
   known(jobs: FleetJob[]): Promise<Set<string>>;
   /**
-   * For bundles of which these trials are wanted again: a job that waits is replaced by the one given; beside one that
-   * runs the trials get a job of their own.
+   * For bundles of which these trials are wanted again: jobs that wait, also those of parts, are replaced by the one given; beside
+   * one that runs, or that a worker goes on with although Redis has forgotten it, the trials get a job of their own.
    */
   renew(wanted: { job: BundleJob; trialIds: string[] }[]): Promise<void>;
   /** Takes jobs that wait out of the queue; those that run stay. */

@@ -1,5 +1,5 @@
 // The only code that knows BullMQ and ioredis: job catalog, producer, job host, registry, controls, events.
-export { bundleJobs, partOf } from './bundle-jobs.js';
+export { bundleJobs, partOf, preparationJob } from './bundle-jobs.js';
 export * from './fleet.js';
 export { jobIdOf, type LockTimes } from './job-catalog.js';
 export * from './job-host.js';

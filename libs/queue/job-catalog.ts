@@ -13,7 +13,7 @@ export interface LockTimes {
   stalledIntervalMs: number;
 }
 
-export const LOCK_TIMES: LockTimes = { lockDurationMs: 60_000, stalledIntervalMs: 15_000 };
+export const LOCK_TIMES: LockTimes = { lockDurationMs: 15_000, stalledIntervalMs: 4_000 };
 
 /**
  * BullMQ fails a job for good once it was taken from this many lost workers in its whole life, whatever its attempts;

@@ -111,7 +111,7 @@ export function hostJobs(settings: FleetSettings, options: JobHostOptions): JobH
   /** The time that a job took counts as its owner's, however it ended. */
   const chargeFor = async ({ data }: Job<FleetJob>, startedAt: number, isWhole: boolean): Promise<void> => {
     const seconds = (performance.now() - startedAt) / 1000;
-    const pool = (data.kind === 'bundle' ? data.pool : undefined) ?? DEFAULT_POOL;
+    const pool = data.pool ?? DEFAULT_POOL;
     const { weight } = shareOf(settings.owners, data.owner);
     await charge(reporting, prefix, { pool, owner: data.owner, seconds, weight, isWhole }).catch(() => {});
   };
@@ -241,15 +241,9 @@ function liveReports(live: LiveState, publish: (event: FleetEvent) => Promise<un
         await publish({ type: 'trial-progress', trial });
       }),
     trialEnded: (trialId, status) =>
-      quietly(async () => {
-        await live.forgetTrial(trialId);
-        await publish({ type: 'trial-ended', trialId, status });
-      }),
+      quietly(() => Promise.all([live.forgetTrial(trialId), publish({ type: 'trial-ended', trialId, status })])),
     trialPaused: (trialId) =>
-      quietly(async () => {
-        await live.forgetTrial(trialId);
-        await publish({ type: 'trial-paused', trialId });
-      }),
+      quietly(() => Promise.all([live.forgetTrial(trialId), publish({ type: 'trial-paused', trialId })])),
     trialsStarted: (trialIds) => quietly(() => live.clearEpochs(trialIds)),
     epoch: (trialId, metrics) =>
       quietly(async () => {

@@ -4,11 +4,12 @@
 import { Queue } from 'bullmq';
 import type { EpochMetrics, FleetEvent, LiveTrial, LiveWorker } from '#experiment';
 import { partOf } from './bundle-jobs.js';
-import type { Fleet, FleetCounts, FleetJob } from './fleet.js';
+import type { BundleJob, Fleet, FleetCounts, FleetJob } from './fleet.js';
 import { controlsChannel, drainChannel, eventsChannel, FleetChannels } from './fleet-channels.js';
 import { jobIdOf, jobOptions, QUEUE_NAME } from './job-catalog.js';
 import { acquireLease, type Lease } from './lease.js';
 import { type LivePreparation, LiveState } from './live-state.js';
+import { PartJobs } from './part-jobs.js';
 import { checkRedis } from './redis-check.js';
 import { RedisGate } from './redis-gate.js';
 import { type OwnerShares, prioritiesOf, waitingTrials } from './shares.js';
@@ -28,6 +29,8 @@ export interface FleetSettings {
 
 /** The fleet as API and aggregator hold it. */
 export interface RedisFleet extends Fleet {
+  /** Jobs that wait or run for parts of these bundles. */
+  partJobs(bundleIds: string[]): Promise<BundleJob[]>;
   livePreparations(preparationIds: string[]): Promise<Map<string, LivePreparation>>;
   /** True once after Redis was set up or wiped: of what runs it then knows nothing yet. */
   isNew(): Promise<boolean>;
@@ -53,6 +56,41 @@ export function openFleet(settings: FleetSettings): RedisFleet {
   queue.on('error', () => {}); // whoever asks gets the error; without a listener it would end the process
   const live = new LiveState(gate.redis, prefix);
   const channels = new FleetChannels(settings.redisUrl, prefix);
+  const parts = new PartJobs(gate.redis, prefix, (jobId) => queue.toKey(jobId));
+
+  const add = async (redis: typeof gate.redis, jobs: FleetJob[]): Promise<void> => {
+    await parts.note(jobs.filter(isBundle));
+    const priorities = await prioritiesOf(redis, prefix, jobs);
+    const waiting = jobs.map((job, index) => ({
+      name: job.kind,
+      data: job,
+      opts: { ...jobOptions(job), priority: priorities[index] as number },
+    }));
+    await queue.addBulk(waiting);
+  };
+
+  /** What to put into the queue for trials of a bundle that are wanted again, and takes out what that replaces. */
+  const renewalOf = async (redis: typeof gate.redis, job: BundleJob, trialIds: string[]): Promise<BundleJob> => {
+    const wanted = new Set(trialIds);
+    const elsewhere = new Set<string>();
+    for (const part of await parts.of([job.bundleId])) {
+      // Removing fails for a job that a worker has.
+      const isTaken = (await queue.remove(jobIdOf(part))) !== 1;
+      for (const trialId of part.trialIds) (isTaken ? elsewhere : wanted).add(trialId);
+    }
+    const id = jobIdOf(job);
+    const isKnown = (await redis.exists(queue.toKey(id))) === 1;
+    const isFree = (await queue.remove(id)) === 1; // also when it is not there
+    // A worker goes on with a job that a wiped Redis has forgotten.
+    const others = job.trialIds.filter((trialId) => !wanted.has(trialId) && !elsewhere.has(trialId));
+    const isAtWork = !isKnown && others.length > 0 && (await live.trials(others)).size > 0;
+    if (!isFree || isAtWork)
+      return partOf(
+        job,
+        job.trialIds.filter((trialId) => wanted.has(trialId)),
+      );
+    return { ...job, trialIds: job.trialIds.filter((trialId) => wanted.has(trialId) || !elsewhere.has(trialId)) };
+  };
 
   return {
     async check(timeoutMs) {
@@ -65,15 +103,7 @@ export function openFleet(settings: FleetSettings): RedisFleet {
     async enqueue(jobs) {
       for (let start = 0; start < jobs.length; start += JOBS_PER_CALL) {
         const some = jobs.slice(start, start + JOBS_PER_CALL);
-        await gate.run(async (redis) => {
-          const priorities = await prioritiesOf(redis, prefix, some);
-          const waiting = some.map((job, index) => ({
-            name: job.kind,
-            data: job,
-            opts: { ...jobOptions(job), priority: priorities[index] as number },
-          }));
-          await queue.addBulk(waiting);
-        });
+        await gate.run((redis) => add(redis, some));
       }
     },
 
@@ -95,14 +125,13 @@ export function openFleet(settings: FleetSettings): RedisFleet {
       return known;
     },
 
+    partJobs: (bundleIds: string[]) => gate.run(() => parts.of(bundleIds)),
+
     async renew(wanted) {
       for (const { job, trialIds } of wanted) {
         await gate.run(async (redis) => {
-          // Removing fails for a job that a worker has; one that is not there counts as removed.
-          const isFree = (await queue.remove(jobIdOf(job))) === 1;
-          const next = isFree ? job : partOf(job, trialIds);
-          const [priority] = await prioritiesOf(redis, prefix, [next]);
-          await queue.add(next.kind, next, { ...jobOptions(next), priority: priority as number });
+          const next = await renewalOf(redis, job, trialIds);
+          if (next.trialIds.length > 0) await add(redis, [next]);
         });
       }
     },
@@ -184,6 +213,10 @@ export function openFleet(settings: FleetSettings): RedisFleet {
       await queue.close().catch(() => {}); // the connection is ours and closed already
     },
   };
+}
+
+function isBundle(job: FleetJob): job is BundleJob {
+  return job.kind === 'bundle';
 }
 
 /** A prefix as SCAN takes it: braces and brackets stand for themselves. */

@@ -33,7 +33,7 @@ export function shareOf(shares: OwnerShares | undefined, owner: string): OwnerSh
 
 /** What a band is known by; its first two parts are the owner and the number of trials in each of its jobs. */
 function bandOf(job: FleetJob): string {
-  if (job.kind !== 'bundle') return JSON.stringify([job.owner, 0, job.kind]);
+  if (job.kind !== 'bundle') return JSON.stringify([job.owner, 0, job.kind, job.pool, job.memoryBytes, job.requires]);
   const { owner, trialIds, pool, priority, memoryBytes, requires, teacherId, corpusId } = job;
   return JSON.stringify([owner, trialIds.length, pool, priority, memoryBytes, requires, teacherId, corpusId]);
 }

@@ -1,7 +1,7 @@
 // Looks through the whole record and the queue for what does not fit, from the record alone: events and memory play no part.
 // Finding changes nothing; each fault brings its own mending, which may be run twice and at the same time as another's.
 import type { PreparationRecord, SweepRecord } from '#experiment';
-import { type BundleJob, bundleJobs, type FleetJob, jobIdOf, type RedisFleet } from '#queue';
+import { type BundleJob, bundleJobs, jobIdOf, preparationJob, type RedisFleet } from '#queue';
 import {
   findJson,
   getJson,
@@ -120,8 +120,7 @@ async function* unmarkedTrials({ store }: Place, open: SweepRecord[], states: Tr
 async function* missingPreparations({ store, fleet }: Place): AsyncGenerator<FleetFault> {
   for await (const { id: preparationId, sizes } of listFolders(store, keys.preparations())) {
     if (!sizes.has('preparation.json') || sizes.has('result.json')) continue;
-    const { owner } = await getJson<PreparationRecord>(store, keys.preparation(preparationId));
-    const job: FleetJob = { kind: 'preparation', preparationId, owner };
+    const job = preparationJob(await getJson<PreparationRecord>(store, keys.preparation(preparationId)));
     if ((await fleet.known([job])).size > 0) continue;
     if ((await fleet.livePreparations([preparationId])).size > 0) continue;
     const message = `Preparation ${preparationId} has neither a result nor a job.`;

@@ -30,6 +30,14 @@ export async function consumeFacts(stream: AsyncIterable<unknown>, signal?: Abor
   return { size, sha256: hash.digest('hex') };
 }
 
+interface ChunkOptions {
+  /** A small file takes a small buffer; half a megabyte for each of many small ones keeps the garbage collector busy. */
+  fileSize: number;
+  start?: number;
+  end?: number;
+  idle?: Buffer[];
+}
+
 /**
  * A file's bytes in one buffer that is filled anew each time: a large file then leaves no garbage of its own size. The
  * buffer is one of `idle` where there is one, and is put there at the end. A reader that leaves early may have a write of
@@ -37,9 +45,9 @@ export async function consumeFacts(stream: AsyncIterable<unknown>, signal?: Abor
  */
 async function* chunksIn(
   file: FileHandle,
-  { start = 0, end = Number.POSITIVE_INFINITY, idle = [] }: { start?: number; end?: number; idle?: Buffer[] } = {},
+  { fileSize, start = 0, end = Number.POSITIVE_INFINITY, idle = [] }: ChunkOptions,
 ): AsyncGenerator<Buffer> {
-  const buffer = idle.pop() ?? Buffer.allocUnsafeSlow(READ_CHUNK);
+  const buffer = idle.pop() ?? Buffer.allocUnsafeSlow(Math.min(READ_CHUNK, fileSize + 1));
   for (let at = start; at < end; ) {
     const { bytesRead } = await file.read(buffer, 0, Math.min(buffer.length, end - at), at);
     if (bytesRead === 0) break;
@@ -194,8 +202,9 @@ export async function openBody(key: string, body: Body): Promise<OpenBody> {
   const idle: Buffer[] = [];
   return {
     size,
-    part: (start, length) => exactly(key, chunksIn(file, { start, end: start + length, idle }), length),
-    hashPart: (start, length, hash) => hashChunks(chunksIn(file, { start, end: start + length, idle }), hash),
+    part: (start, length) => exactly(key, chunksIn(file, { fileSize: size, start, end: start + length, idle }), length),
+    hashPart: (start, length, hash) =>
+      hashChunks(chunksIn(file, { fileSize: size, start, end: start + length, idle }), hash),
     close: () => file.close(),
   };
 }
@@ -228,7 +237,7 @@ export async function* bodyChunks(body: Body): AsyncGenerator<Buffer> {
   }
   const file = await open(body.path);
   try {
-    yield* chunksIn(file);
+    yield* chunksIn(file, { fileSize: (await file.stat()).size });
   } finally {
     await file.close();
   }

@@ -31,21 +31,28 @@ export class DirectoryFacts {
     private readonly temporaryFolder: string,
   ) {}
 
-  /** Puts the facts of one version down, durably. `writer` is the name of its temporary file. Returns their path. */
-  async write(key: string, version: BigIntStats, facts: FileFacts, writer: string): Promise<string> {
+  /** Puts the facts of one version down; they are durable once `synced` is. `writer` is the name of its temporary file. */
+  async write(
+    key: string,
+    version: BigIntStats,
+    facts: FileFacts,
+    writer: string,
+  ): Promise<{ path: string; name: string; synced: Promise<unknown> }> {
     const folder = this.folderOf(key);
-    const path = join(folder, `.${identityOf(version)}-${writer}.json`);
-    await withFolder(folder, async () => {
-      const file = await open(path, 'wx');
-      try {
-        await file.writeFile(`${JSON.stringify(facts)}\n`);
-        await file.sync();
-      } finally {
-        await file.close();
-      }
-    });
-    await syncFolder(folder);
-    return path;
+    const name = `.${identityOf(version)}-${writer}.json`;
+    const path = join(folder, name);
+    const made = makingFolder();
+    // Nearly always a new key, so its folder comes first.
+    const file = await inFolder(folder, made.make, () => open(path, 'wx'));
+    try {
+      await file.writeFile(`${JSON.stringify(facts)}\n`);
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+    const synced = Promise.all([file.sync().finally(() => file.close()), syncFolder(folder), made.sync()]);
+    synced.catch(() => {}); // whoever wrote awaits it
+    return { path, name, synced };
   }
 
   /** The facts of just this version, if they are there. */
@@ -74,12 +81,20 @@ export class DirectoryFacts {
 
   /** Binds known facts to a version that has none (a copied store); the reader goes on when it may not write. */
   async adopt(key: string, version: BigIntStats, facts: FileFacts): Promise<void> {
-    await this.write(key, version, facts, randomUUID()).catch(() => {});
+    await this.write(key, version, facts, randomUUID())
+      .then(({ synced }) => synced)
+      .catch(() => {});
+  }
+
+  /** As tidy, after a rename has put `current` in place: there is nothing to do while its facts are the only ones. */
+  async tidyAfter(current: string, key: string, path: string): Promise<void> {
+    const names = await this.names(key);
+    if (names.length !== 1 || names[0] !== current) await this.tidy(key, path, names);
   }
 
   /** Takes away the facts of versions that are no more. */
-  async tidy(key: string, path: string): Promise<void> {
-    const names = await this.names(key);
+  async tidy(key: string, path: string, known?: string[]): Promise<void> {
+    const names = known ?? (await this.names(key));
     for (const name of names) {
       const [, identity, writer] = FACTS_NAME.exec(name) ?? [];
       if (identity === undefined || writer === undefined) continue;
@@ -112,11 +127,25 @@ export function identityOf(version: BigIntStats): string {
   return `${version.ino}-${version.mtimeNs}`;
 }
 
-/** Runs `task` with the folder there, again when another process has just tidied the empty folder away. */
+/** Runs `task` in a folder that is nearly always there; it is made, durably, when it is not. */
 export async function withFolder<T>(folder: string, task: () => Promise<T>): Promise<T> {
+  try {
+    return await task();
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw error;
+  }
+  return inFolder(folder, makeFolder, task);
+}
+
+/** Runs `task` after `make`, both again when another process has just tidied the empty folder away. */
+async function inFolder<T>(
+  folder: string,
+  make: (folder: string) => Promise<unknown>,
+  task: () => Promise<T>,
+): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      await makeFolder(folder);
+      await make(folder);
       return await task();
     } catch (error) {
       // Node's mkdir may say ENOTDIR or EEXIST, too, when a folder vanishes under it.
@@ -140,16 +169,53 @@ async function isBlocked(folder: string, error: unknown): Promise<boolean> {
 
 /** Makes a folder so that it is still there after a power cut. */
 export async function makeFolder(folder: string): Promise<void> {
-  const first = await mkdir(folder, { recursive: true });
-  if (first === undefined) return;
-  for (let path = dirname(folder); ; path = dirname(path)) {
-    await syncFolder(path);
-    if (path === dirname(first) || path === dirname(path)) return;
-  }
+  const made = makingFolder();
+  await made.make(folder);
+  await made.sync();
 }
 
-/** Makes renames and links in a folder durable; a folder that is already gone needs none. */
-export async function syncFolder(folder: string): Promise<void> {
+/** Makes a folder; that it is still there after a power cut is seen to by `sync`, together with whatever else is synced. */
+function makingFolder() {
+  const changed = new Set<string>();
+  return {
+    async make(folder: string): Promise<void> {
+      const first = await mkdir(folder, { recursive: true });
+      if (first === undefined) return;
+      for (let path = dirname(folder); ; path = dirname(path)) {
+        changed.add(path);
+        if (path === dirname(first) || path === dirname(path)) return;
+      }
+    },
+    async sync(): Promise<void> {
+      await Promise.all([...changed].map(syncFolder));
+    },
+  };
+}
+
+/** Syncs that wait for the one under way, by folder. */
+const waiting = new Map<string, Promise<void>>();
+const running = new Map<string, Promise<void>>();
+
+/**
+ * Makes renames and links in a folder durable; a folder that is already gone needs none. Of many who ask at once all those are
+ * served by one sync that asked before it began.
+ */
+export function syncFolder(folder: string): Promise<void> {
+  const queued = waiting.get(folder);
+  if (queued) return queued;
+  const before = running.get(folder);
+  const own = (before ? before.catch(() => {}) : Promise.resolve()).then(() => {
+    waiting.delete(folder);
+    running.set(folder, own);
+    return syncNow(folder).finally(() => {
+      if (running.get(folder) === own) running.delete(folder);
+    });
+  });
+  waiting.set(folder, own);
+  return own;
+}
+
+async function syncNow(folder: string): Promise<void> {
   const handle = await open(folder, 'r').catch(absent);
   try {
     await handle?.sync();

@@ -39,6 +39,7 @@ import {
 const DEFAULT_TYPE = 'application/octet-stream';
 const DEFAULT_PAGE = 1000;
 const READ_CHUNK = 1024 ** 2;
+const STATS_AT_ONCE = 32;
 
 /** Signs a URL of the API that streams the object: what a directory store has in place of presigned URLs. */
 export type SignUrl = (key: string, options: PresignOptions) => string;
@@ -83,6 +84,7 @@ class DirectoryStore implements ObjectStore {
     this.isOpen = true;
     await this.guarded(async () => {
       const temporary = await this.writeTemporary(Buffer.alloc(4096), {});
+      await temporary.synced;
       await unlink(temporary.path);
     });
   }
@@ -172,16 +174,32 @@ class DirectoryStore implements ObjectStore {
     assertPrefix(prefix);
     const limit = options.limit ?? DEFAULT_PAGE;
     return await this.guarded(async () => {
-      const objects: ListPage['objects'] = [];
+      const found: string[] = [];
       const base = prefix.slice(0, prefix.lastIndexOf('/') + 1);
       for await (const key of this.walk(base, prefix, options.cursor ?? '')) {
-        if (objects.length === limit) return { objects, cursor: objects[limit - 1]?.key ?? '' };
-        const found = await stat(this.pathOf(key)).catch(absent);
-        if (found) objects.push({ key, size: found.size });
+        found.push(key);
+        if (found.length > limit) break;
       }
+      const isMore = found.length > limit;
+      const objects = await this.sizesOf(found.slice(0, limit));
+      if (isMore) return { objects, cursor: found[limit - 1] ?? '' };
       await this.requireFolder();
       return { objects };
     });
+  }
+
+  /** Those that are still there, in their order. */
+  private async sizesOf(listed: string[]): Promise<ListPage['objects']> {
+    const objects: ListPage['objects'] = [];
+    for (let start = 0; start < listed.length; start += STATS_AT_ONCE) {
+      const some = listed.slice(start, start + STATS_AT_ONCE);
+      const stats = await Promise.all(some.map((key) => stat(this.pathOf(key)).catch(absent)));
+      for (const [index, key] of some.entries()) {
+        const size = stats[index]?.size;
+        if (size !== undefined) objects.push({ key, size });
+      }
+    }
+    return objects;
   }
 
   async delete(key: string): Promise<void> {
@@ -225,25 +243,32 @@ class DirectoryStore implements ObjectStore {
     publish: (from: string, to: string) => Promise<void>,
   ): Promise<BodyFacts> {
     const path = this.pathOf(key);
-    const { writer, path: temporary, version, facts } = await this.writeTemporary(body, options);
-    let factsPath: string | undefined;
+    const { writer, path: temporary, version, facts, synced } = await this.writeTemporary(body, options);
+    let described: Awaited<ReturnType<DirectoryFacts['write']>> | undefined;
     try {
       assertStated(key, facts, options);
       const contentType = options.contentType ?? DEFAULT_TYPE;
-      factsPath = await this.facts.write(key, version, { ...facts, contentType }, writer);
+      described = await this.facts.write(key, version, { ...facts, contentType }, writer);
+      // At once: the system's journal then takes them down together.
+      await Promise.all([synced, described.synced]);
       options.signal?.throwIfAborted();
       await withFolder(dirname(path), () => publish(temporary, path));
     } catch (error) {
+      await Promise.allSettled([synced, described?.synced]);
       await rm(temporary, { force: true });
-      if (factsPath !== undefined) await rm(factsPath, { force: true });
+      if (described !== undefined) await rm(described.path, { force: true });
       throw error;
     }
-    await rm(temporary, { force: true });
-    await syncFolder(dirname(path));
-    await this.facts.tidy(key, path);
+    if (publish === rename) {
+      await Promise.all([syncFolder(dirname(path)), this.facts.tidyAfter(described.name, key, path)]);
+    } else {
+      await rm(temporary, { force: true });
+      await Promise.all([syncFolder(dirname(path)), this.facts.tidy(key, path)]);
+    }
     return facts;
   }
 
+  /** The bytes in a file of their own; they are durable once `synced` is. */
   private async writeTemporary(body: Body, { signal }: { signal?: AbortSignal | undefined }) {
     const writer = randomUUID();
     const path = join(this.temporaryFolder, writer);
@@ -257,14 +282,14 @@ class DirectoryStore implements ObjectStore {
         size += bytes.byteLength;
         await file.writeFile(bytes);
       }
-      await file.sync();
       const version = await file.stat({ bigint: true });
-      return { writer, path, version, facts: { size, sha256: hash.digest('hex') } };
+      const synced = file.sync().finally(() => file.close());
+      synced.catch(() => {}); // whoever wrote awaits it
+      return { writer, path, version, facts: { size, sha256: hash.digest('hex') }, synced };
     } catch (error) {
+      await file.close();
       await rm(path, { force: true });
       throw error;
-    } finally {
-      await file.close();
     }
   }
 

@@ -53,9 +53,9 @@ export async function putTeacherAndCorpus(store) {
 }
 
 /** Trials with their records and a sweep of them, in bundles; nothing has run. */
-export async function putOpenSweep(store, { name, bundles, perBundle }) {
+export async function putOpenSweep(store, { name, bundles, perBundle, withTrials = true }) {
   const trials = Array.from({ length: bundles * perBundle }, (_, index) => trialOf(name, index));
-  await each(trials, (trial) => putJson(store, keys.trial(trial.trialId), trial));
+  if (withTrials) await each(trials, (trial) => putJson(store, keys.trial(trial.trialId), trial));
   const ids = trials.map(({ trialId }) => trialId);
   const packed = Array.from({ length: bundles }, (_, index) => ids.slice(index * perBundle, (index + 1) * perBundle));
   const sweep = {

@@ -20,11 +20,16 @@ export async function startBenchRedis(folder) {
   if (!isUp) throw new Error(`redis-server on port ${port} does not answer`);
   return {
     port,
+    pid: server.pid,
     url: `redis://127.0.0.1:${port}`,
     command: (name, ...rest) => client.call(name, ...rest),
     async memoryBytes() {
       const info = await client.info('memory');
       return Number(/^used_memory:(\d+)/m.exec(info)?.[1]);
+    },
+    /** One value of INFO. */
+    async info(section, name) {
+      return new RegExp(`^${name}:(.*)$`, 'm').exec(await client.info(section))?.[1].trim();
     },
     async close() {
       client.disconnect();

@@ -1,5 +1,6 @@
 // What the fleet itself costs, training left out: accepting sweeps (API, record, Redis), Redis' memory, taking a job by shares
-// beside bare BullMQ, a whole no-op bundle with its durable results, and settling. Real Redis, directory store, medians.
+// beside bare BullMQ, a whole no-op bundle with its durable results with a process and without, and settling; Redis under 200 workers, a
+// fleet at rest, a worker killed; Ray Tune. Real Redis, directory store, medians.
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
@@ -11,9 +12,13 @@ import { parseArgs } from 'node:util';
 import { Queue, Worker } from 'bullmq';
 import { readConfig } from '#config';
 import { bundleJobs, hostJobs, openFleet } from '#queue';
-import { keys, openStore } from '#storage';
+import { keys, openStore, putJson } from '#storage';
 import { settleSweep } from '../../dist/apps/aggregator/settle-sweep.js';
 import { startApi } from '../../dist/apps/api/start-api.js';
+import { measureIdle, measureLoss } from './fleet-lost.mjs';
+import { measureMany } from './fleet-many.mjs';
+import { measureOverhead } from './fleet-overhead.mjs';
+import { findRay, measureRay } from './fleet-ray.mjs';
 import { putFinishedSweep, putOpenSweep, putTeacherAndCorpus, summaryOf, TEACHER } from './fleet-records.mjs';
 import { startBenchRedis } from './fleet-redis.mjs';
 import { waitUntilQuiet } from './quiet.mjs';
@@ -23,7 +28,9 @@ const HELP = `npm run bench -- fleet [options]
 
   --rounds N      rounds of each measurement (5)
   --quick         one small round of each: does it work here?
-  --only NAME,…   submit, memory, take, bundle, settle
+  --only NAME,…   submit, memory, take, bundle, overhead, settle, controls,
+                  many (200 workers), idle (CPU), lost (5 times kill -9), ray
+  --ray PYTHON    a Python with Ray Tune (else PEER_RAY_PYTHON); its script is among the peers (SEMDISTILL_PEERS)
   --out FILE      every measurement as JSON
 `;
 const KEY = 'bench';
@@ -39,6 +46,7 @@ export async function runFleet(args) {
         rounds: { type: 'string', default: '5' },
         quick: { type: 'boolean', default: false },
         only: { type: 'string' },
+        ray: { type: 'string' },
         out: { type: 'string' },
         help: { type: 'boolean', default: false },
       },
@@ -57,12 +65,14 @@ export async function runFleet(args) {
     return 2;
   }
   const names = options.only?.split(',') ?? Object.keys(MEASUREMENTS);
-  const rounds = options.quick ? 1 : Number(options.rounds);
+  const ray = names.includes('ray') ? await findRay(options.ray) : {};
+  if (ray.missing) console.error(ray.missing);
   const runs = [];
   for (const name of names) {
+    const rounds = options.quick || ONCE.has(name) ? 1 : Number(options.rounds);
     for (let round = 0; round < rounds; round++) {
       const others = await waitUntilQuiet({ share: 0.05, limitMs: options.quick ? 0 : 20_000 });
-      const measured = await inPlace((place) => MEASUREMENTS[name](place, options.quick));
+      const measured = await inPlace((place) => MEASUREMENTS[name](place, options.quick, { ray }));
       for (const one of measured) runs.push({ measurement: name, round, others, ...one });
     }
     console.error(`${name}: done`);
@@ -78,8 +88,17 @@ const MEASUREMENTS = {
   memory: measureMemory,
   take: measureTaking,
   bundle: measureBundles,
+  overhead: measureOverhead,
   settle: measureSettling,
+  controls: measureControls,
+  many: measureMany,
+  idle: (place, isQuick) => measureIdle(place, isQuick, KEY),
+  lost: (place, isQuick) => measureLoss(place, isQuick, KEY),
+  ray: async (_, isQuick, { ray }) => (ray.missing ? [] : measureRay(ray, isQuick)),
 };
+
+/** These take a minute and more, and repeat within themselves what is worth it. */
+const ONCE = new Set(['controls', 'many', 'idle', 'lost', 'ray']);
 
 /** Redis, settings and a store of its own for one measurement; nothing is left behind, also when we are told to stop. */
 async function inPlace(measure) {
@@ -280,6 +299,44 @@ async function measureSettling({ store }, isQuick) {
     const value = (performance.now() - startedAt) / trials;
     if (settling.outcome !== 'settled') throw new Error(`the sweep of ${trials} trials was not settled`);
     measured.push({ of: `${trials} trials`, value, unit: 'ms a trial' });
+  }
+  return measured;
+}
+
+/** One trial paused and resumed over REST, beside many sweeps that have ended; the first time, when nothing is remembered of them. */
+async function measureControls({ config, store }, isQuick) {
+  const count = isQuick ? 50 : 1_000;
+  for (let index = 0; index < count; index++) {
+    const sweepId = `ended-${index}`;
+    const { sweep } = await putOpenSweep(store, { name: sweepId, bundles: 1, perBundle: 4, withTrials: false });
+    const settled = {
+      sweepId: sweep.sweepId,
+      status: 'completed',
+      counts: {},
+      reportFiles: [],
+      settledAt: sweep.createdAt,
+    };
+    await putJson(store, keys.sweepSettled(sweepId, 1), settled);
+    for (const name of ['report.json', 'report.html', 'report.csv', 'report.md'])
+      await store.put(keys.sweepReport(sweepId, name, 1), Buffer.from(name));
+  }
+  const { trials } = await putOpenSweep(store, { name: 'open', bundles: 1, perBundle: 2 });
+  const api = await startApi(config, () => {});
+  const headers = { authorization: `Bearer ${KEY}` };
+  const measured = [];
+  try {
+    for (const control of ['pause', 'resume']) {
+      const startedAt = performance.now();
+      const answer = await fetch(`${api.url}/v1/trials/${trials[0].trialId}/${control}`, { method: 'POST', headers });
+      if (!answer.ok) throw new Error(`${control}: ${await answer.text()}`);
+      measured.push({
+        of: `${control} of one trial beside ${count} sweeps`,
+        value: performance.now() - startedAt,
+        unit: 'ms',
+      });
+    }
+  } finally {
+    await api.close();
   }
   return measured;
 }

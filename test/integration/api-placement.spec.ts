@@ -1,7 +1,7 @@
 // Owners, priorities, pools, labels and memory over HTTP: whose a sweep is, where its bundles may run, and what is said when
 // no worker can take them.
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import type { LiveWorker, SweepRecord } from '#experiment';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import type { LiveWorker, PreparationRecord, SweepRecord } from '#experiment';
 import { type FleetJob, hostJobs, type JobHost, type Taker } from '#queue';
 import { getJson, keys } from '#storage';
 import { putTeacher } from './api-records.js';
@@ -185,4 +185,36 @@ test('the registry shows what a worker is, and how long ago it was heard of', as
   expect((await api.get('/v1/workers')).body[0].heartbeatSeconds).toBeGreaterThan(19);
   await api.redis.command('PEXPIRE', '{semdistill}:worker:worker-1', '1');
   await expect.poll(async () => (await api.get('/v1/workers')).body).toEqual([]);
+});
+
+test('a teacher is made in the pool that was asked for last, by a worker with the memory it takes', async () => {
+  const asked = { name: 'pupil', corpus: 'tutor-corpus', layers: 2, dModel: 64, heads: 4 };
+  const post = (more: object) => api.request('/v1/teachers', { method: 'POST', json: { ...asked, ...more } });
+  const first = (await post({ pool: 'a100' })).body;
+  expect(first).toMatchObject({
+    status: 'queued',
+    waitsFor: ["No worker of pool 'a100' is there; the jobs wait for one."],
+  });
+  const second = (await post({ pool: 'h100', requires: ['ecc'] })).body;
+  expect(second.preparationId).toBe(first.preparationId);
+  const record = await getJson<PreparationRecord>(api.store, keys.preparation(first.preparationId));
+  const memoryBytes = record.placement?.memoryBytes ?? 0;
+  expect(record.placement).toEqual({ pool: 'h100', requires: ['ecc'], memoryBytes });
+  expect(memoryBytes).toBeGreaterThan(350e6);
+
+  const small = await worker({ pool: 'h100', labels: ['ecc'], memoryBytes: memoryBytes - 1 });
+  await vi.waitFor(async () => {
+    const { waitsFor } = (await api.get(`/v1/preparations/${first.preparationId}`)).body;
+    expect(waitsFor).toEqual([
+      expect.stringMatching(/^1 of 1 waiting jobs need up to .* Smaller batches need less\.$/),
+    ]);
+  });
+  expect(small).toEqual([]);
+  await host?.giveBack();
+  await host?.close();
+  const taken = await worker({ pool: 'h100', labels: ['ecc'], memoryBytes });
+  await vi.waitFor(() => expect(taken).toHaveLength(1), { timeout: 10_000 });
+  expect(taken).toEqual([
+    { kind: 'preparation', preparationId: first.preparationId, owner: 'default', ...record.placement },
+  ]);
 });

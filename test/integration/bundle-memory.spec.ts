@@ -7,7 +7,9 @@ import {
   HyperparametersRequest,
   hasComposedLoss,
   matchedTaps,
+  parseTeacherRequest,
   studentArchitecture,
+  teacherMemoryBytes,
 } from '#experiment';
 
 const teacher = { vocabularySize: 22_234, dModel: 128, dff: 512, heads: 8, encoderLayers: 4, decoderLayers: 4 };
@@ -51,3 +53,21 @@ test.each(KINDS.flatMap((kind) => [1, 8, 64].map((students) => ({ kind, students
     expect(estimate / total).toBeCloseTo(1, 2);
   },
 );
+
+test.each([{}, { layers: 12, dModel: 512, dff: 2048 }, { batchSize: 1024 }])('a teacher of %j', (sizes) => {
+  const request = parseTeacherRequest({ name: 'mine', corpus: 'sotu', ...sizes });
+  if (request.kind !== 'training') throw new Error('a training is what was asked for');
+  const { layers, dModel, dff, heads, batchSize } = request.training;
+  const student = { ...teacher, dModel, dff, heads, encoderLayers: layers, decoderLayers: layers };
+  const { total } = predictMemory({
+    kind: { part: 'full', freezeKeptSide: false },
+    student,
+    teacher: null,
+    students: 1,
+    batchSize,
+    tokens: 31,
+    fusedLayers: true,
+  });
+  const corpus = { maxTokens: 31, vocabularySize: teacher.vocabularySize };
+  expect(teacherMemoryBytes(request.training, corpus) / total).toBeCloseTo(1, 2);
+});

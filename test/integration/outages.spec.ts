@@ -10,7 +10,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi 
 import { type Config, readConfig } from '#config';
 import type { TrialResult } from '#experiment';
 import { openFleet, type RedisFleet } from '#queue';
-import { findJson, keys, type ObjectStore, openStore } from '#storage';
+import { findJson, keys, type ObjectStore, openStore, putJson } from '#storage';
 import { startAggregator } from '../../apps/aggregator/start-aggregator.js';
 import { startApi } from '../../apps/api/start-api.js';
 import { startWorker } from '../../apps/worker/start-worker.js';
@@ -211,5 +211,23 @@ describe.skipIf(!minioBinary)('an object store', () => {
     proxy.fail();
     await expectUndisturbed(store, written);
     expect(starts()).toBe(1);
+  });
+
+  test('that is gone when a paused bundle is left is waited for: no start stays that would count as a death', async () => {
+    follow('hold', written);
+    await fleet.enqueue(written.jobs);
+    await eventually(() => expect(starts()).toBe(1));
+    const marks = async () => (await store.list('bundles/')).objects.map(({ key }) => key);
+    await eventually(async () => expect(await marks()).toEqual([expect.stringContaining('/starts/')]));
+    proxy.decide(({ method }) => (method === 'DELETE' ? 'reset' : undefined));
+    const trialIds = [...written.specs.keys()];
+    for (const trialId of trialIds) await putJson(store, keys.trialPaused(trialId), {});
+    await fleet.announceControls(trialIds);
+    await eventually(() => expect(proxy.failed()).toBeGreaterThan(0));
+    await delay(OUTAGE_MS / 2);
+    expect(await marks()).toHaveLength(1);
+    proxy.fail();
+    await eventually(idle);
+    expect(await marks()).toEqual([]);
   });
 });

@@ -14,6 +14,7 @@ import {
   openFleet,
   type RedisFleet,
 } from '#queue';
+import { missingBundleJobs } from '#reconciliation';
 import { type RedisServer, startRedis } from '../support/redis.js';
 
 let redis: RedisServer;
@@ -145,6 +146,54 @@ test('trials that are wanted again replace a waiting job, and run beside a runni
   await fleet.renew(wanted(['a-1']));
   await eventually(() => expect(handled).toEqual([['a-1', 'a-2'], ['a-1']]));
   finish();
+});
+
+test('trials wanted again have one job each, whatever parts wait or run, also when the whole bundle is asked for', async () => {
+  const whole = { ...bundle('a'), trialIds: ['a-1', 'a-2', 'a-3'] } as BundleJob;
+  const held: { trialIds: string[]; finish(): void }[] = [];
+  const work = (job: FleetJob) =>
+    new Promise<void>((finish) => {
+      held.push({ trialIds: job.kind === 'bundle' ? job.trialIds : [], finish });
+    });
+  await fleet.enqueue([whole]);
+  host(work);
+  await eventually(() => expect(held).toHaveLength(1));
+  await fleet.renew([{ job: whole, trialIds: ['a-1'] }]);
+  await fleet.renew([{ job: whole, trialIds: ['a-2'] }]); // takes the part that waits with it
+  expect((await fleet.partJobs(['a'])).map(({ trialIds }) => trialIds)).toEqual([['a-1', 'a-2']]);
+  expect(await fleet.counts()).toEqual({ waiting: 1, active: 1 });
+
+  held[0]?.finish();
+  await eventually(() => expect(held).toHaveLength(2));
+  expect(held[1]?.trialIds).toEqual(['a-1', 'a-2']);
+  expect(await missingBundleJobs(fleet, [{ ...whole, trialIds: ['a-1', 'a-2'] }])).toEqual([]);
+  expect(await missingBundleJobs(fleet, [whole])).toEqual([{ ...whole, trialIds: ['a-3'] }]);
+  await fleet.renew([{ job: whole, trialIds: ['a-3'] }]);
+  host(work, { workerId: 'worker-2' });
+  await eventually(() => expect(held).toHaveLength(3));
+  expect(held[2]?.trialIds).toEqual(['a-3']);
+  for (const { finish } of held) finish();
+  await eventually(async () => expect(await fleet.counts()).toEqual({ waiting: 0, active: 0 }));
+  expect(await fleet.partJobs(['a'])).toEqual([]);
+  expect(await missingBundleJobs(fleet, [whole])).toEqual([whole]);
+});
+
+test('a trial tried again after Redis was wiped does not bring the neighbour that is still trained with it', async () => {
+  const whole = { ...bundle('a'), trialIds: ['a-1', 'a-2'] } as BundleJob;
+  const handled: string[][] = [];
+  const work = async (job: FleetJob) => {
+    handled.push(job.kind === 'bundle' ? job.trialIds : []);
+  };
+  const working = host(work);
+  await redis.command('FLUSHALL');
+  await eventually(async () => {
+    await working.reports.trial({ trialId: 'a-2', step: 1 } as LiveTrial); // dropped until its connection is up
+    expect((await fleet.liveTrials(['a-2'])).size).toBe(1);
+  });
+  await fleet.renew([{ job: whole, trialIds: ['a-1'] }]);
+  expect(await missingBundleJobs(fleet, [whole])).toEqual([]);
+  await eventually(() => expect(handled).toEqual([['a-1']]));
+  expect((await fleet.liveTrials(['a-2'])).size).toBe(1);
 });
 
 test('jobs that wait are withdrawn, those that run stay', async () => {

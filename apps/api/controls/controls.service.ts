@@ -32,7 +32,12 @@ export class ControlsService {
     private readonly live: LiveService,
   ) {}
 
-  /** Every sweep in its newest version. */
+  /** Those that wait for trials, in their newest versions. */
+  async openSweeps(): Promise<SweepStanding[]> {
+    return (await this.records.unsettledSweeps()).filter(({ state }) => isOpenSweep(state));
+  }
+
+  /** Every sweep in its newest version, settled ones too: reads them all. */
   async sweeps(): Promise<SweepStanding[]> {
     const ids: string[] = [];
     for await (const id of this.records.ids(keys.sweeps(), 'sweep.json')) ids.push(id);
@@ -42,8 +47,8 @@ export class ControlsService {
 
   /** Trials that some sweep other than this one is still waiting for; a paused sweep waits for none. */
   async wantedByOthers(sweepId: string): Promise<Set<string>> {
-    const wanting = (await this.sweeps()).filter(
-      ({ sweep, state }) => sweep.sweepId !== sweepId && isOpenSweep(state) && !state.isPaused,
+    const wanting = (await this.openSweeps()).filter(
+      ({ sweep, state }) => sweep.sweepId !== sweepId && !state.isPaused,
     );
     return new Set(wanting.flatMap(({ sweep }) => sweep.trials.map(({ trialId }) => trialId)));
   }
@@ -89,7 +94,7 @@ export class ControlsService {
   async enqueue(trialIds: Iterable<string>, sweeps?: SweepRecord[]): Promise<void> {
     const wanted = new Set(trialIds);
     if (wanted.size === 0) return;
-    const asking = sweeps ?? (await this.sweeps()).filter(({ state }) => isOpenSweep(state)).map(({ sweep }) => sweep);
+    const asking = sweeps ?? (await this.openSweeps()).map(({ sweep }) => sweep);
     for (const sweep of asking) {
       const bundles = sweep.bundles.filter((bundle) => bundle.some((trialId) => wanted.has(trialId)));
       const states = await this.states(bundles.flat());

@@ -7,7 +7,7 @@ import { LiveService } from '../records/live.service.js';
 import { RecordsService } from '../records/records.service.js';
 import type { TrialView } from '../trials/trial-view.js';
 import { TrialsService } from '../trials/trials.service.js';
-import { ControlsService, isOpenSweep } from './controls.service.js';
+import { ControlsService, type SweepStanding } from './controls.service.js';
 import { SweepControlsService } from './sweep-controls.service.js';
 
 @Injectable()
@@ -62,20 +62,21 @@ export class TrialControlsService {
       throw new Conflict(`Trial ${trialId} is ${is}; only a failed or cancelled trial can be tried again.`);
     }
     await this.live.requireFleet();
-    const asking = (await this.controls.sweeps()).filter(({ sweep }) =>
-      sweep.trials.some((trial) => trial.trialId === trialId),
-    );
-    const waiting = asking.filter((standing) => isOpenSweep(standing.state));
-    const [newest] = asking.sort((a, b) => (a.sweep.createdAt < b.sweep.createdAt ? 1 : -1));
+    const asksFor = ({ sweep }: SweepStanding) => sweep.trials.some((trial) => trial.trialId === trialId);
+    const isWaitedFor = (await this.controls.openSweeps()).some(asksFor);
     await this.controls.open([trialId], { andRetry: true });
-    if (waiting.length === 0 && newest) await this.sweeps.reopen(newest);
+    if (!isWaitedFor) {
+      const asking = (await this.controls.sweeps()).filter(asksFor);
+      const [newest] = asking.sort((a, b) => (a.sweep.createdAt < b.sweep.createdAt ? 1 : -1));
+      if (newest) await this.sweeps.reopen(newest);
+    }
     await this.controls.enqueue([trialId]);
     return this.trials.get(trialId);
   }
 
   private async stop(trialId: string, key: string, at: string): Promise<void> {
     await putJsonIfAbsent(this.store, key, { [at]: new Date().toISOString() });
-    for (const { sweep } of await this.controls.sweeps())
+    for (const { sweep } of await this.controls.openSweeps())
       if (sweep.trials.some((trial) => trial.trialId === trialId))
         await this.controls.withdraw(sweep, new Set([trialId]));
     await this.controls.announce([trialId]);

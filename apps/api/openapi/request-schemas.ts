@@ -44,6 +44,8 @@ const SWEEP_PARTS = {
   evaluation: ref('EvaluationRequest'),
 } satisfies Record<string, JsonSchema>;
 
+const { pool, requires } = TEACHER_FIELDS;
+
 export const REQUEST_SCHEMAS = {
   HyperparametersRequest: objectOf(HYPERPARAMETER_FIELDS),
   EvaluationRequest: objectOf(EVALUATION_FIELDS),
@@ -53,11 +55,13 @@ export const REQUEST_SCHEMAS = {
   CorpusRequest: objectOf(BUILTIN_CORPUS_FIELDS),
   TeacherRequest: {
     oneOf: [
-      objectOf({ builtin: { ...TEACHER_FIELDS.builtin, required: true } }),
+      objectOf({ builtin: { ...TEACHER_FIELDS.builtin, required: true }, pool, requires }),
       objectOf({
         name: { ...TEACHER_FIELDS.name, required: true },
         corpus: { ...TEACHER_FIELDS.corpus, required: true },
         ...TEACHER_TRAINING_FIELDS,
+        pool,
+        requires,
       }),
     ],
   },

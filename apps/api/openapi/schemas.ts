@@ -25,10 +25,16 @@ const role = choice('requested', 'baseline', 'reference');
 const warnings = listOf(ref('Warning'));
 const pageOf = (name: string) => exactly({ items: listOf(ref(name)), 'nextCursor?': text });
 
+const waitsFor = {
+  ...listOf(text),
+  description: 'What the workers of now lack for it: a pool, labels, memory. Absent when they lack nothing.',
+};
+
 const preparationFacts: Record<string, JsonSchema> = {
   preparationId: id,
   kind: choice('corpus', 'teacher', 'hybrid', 'verification', 'cross-decoding', 'analysis'),
   name: text,
+  'waitsFor?': waitsFor,
   'progress?': exactly({ fraction: { type: 'number', minimum: 0, maximum: 1 }, message: text }),
   'failure?': exactly({ reason: text }),
   'corpusId?': id,
@@ -64,11 +70,6 @@ const sweepFacts: Record<string, JsonSchema> = {
   'settledAt?': time,
   live: flag,
   links,
-};
-
-const waitsFor = {
-  ...listOf(text),
-  description: 'What the workers of now lack for it: a pool, labels, memory. Absent when they lack nothing.',
 };
 
 const ANSWER_SCHEMAS = {

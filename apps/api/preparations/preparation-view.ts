@@ -6,6 +6,8 @@ export interface PreparationView {
   kind: PreparationRequest['kind'];
   name: string;
   status: 'queued' | 'running' | 'completed' | 'failed' | 'cancelled';
+  /** What the workers of now lack for it; absent: nothing. */
+  waitsFor?: string[];
   progress?: { fraction: number; message: string };
   failure?: { reason: string };
   corpusId?: string;

@@ -1,21 +1,24 @@
 // Corpora and teachers being made: started once for equal requests, shown from the record with Redis' progress beside it.
+import { isDeepStrictEqual } from 'node:util';
 import { Inject, Injectable } from '@nestjs/common';
 import {
   Conflict,
   NotFound,
+  type PreparationPlacement,
   type PreparationRecord,
   type PreparationRequest,
   type PreparationResult,
   preparationIdOf,
 } from '#experiment';
-import type { RedisFleet } from '#queue';
-import { keys, type ObjectStore, putJsonIfAbsent } from '#storage';
+import { preparationJob, type RedisFleet } from '#queue';
+import { getJson, keys, type ObjectStore, putJson, putJsonIfAbsent } from '#storage';
 import { currentOwner } from '../authentication/owner.js';
 import { FLEET, STORE } from '../connections.js';
 import { ControlsService } from '../controls/controls.service.js';
 import { LiveService } from '../records/live.service.js';
 import { mapLimited } from '../records/map-limited.js';
 import { RecordsService } from '../records/records.service.js';
+import { lackOf } from '../sweeps/placement.js';
 import type { PreparationView, UnreadyItem } from './preparation-view.js';
 
 @Injectable()
@@ -35,12 +38,16 @@ export class PreparationsService {
   }
 
   /** What has been made already is given back at once; else `prepare` (an upload, say) is done and the preparation started. */
-  async ask(request: PreparationRequest, prepare?: () => Promise<unknown>): Promise<PreparationView> {
+  async ask(
+    request: PreparationRequest,
+    prepare?: () => Promise<unknown>,
+    placement: PreparationPlacement = {},
+  ): Promise<PreparationView> {
     const made = await this.completed(request);
     if (made !== undefined) return made;
     await this.live.requireFleet();
     await prepare?.();
-    return this.start(request);
+    return this.start(request, placement);
   }
 
   private async completed(request: PreparationRequest): Promise<PreparationView | undefined> {
@@ -51,30 +58,29 @@ export class PreparationsService {
   }
 
   /** Writes the preparation, then tells the workers. One that failed or was cancelled is tried afresh. */
-  private async start(request: PreparationRequest): Promise<PreparationView> {
+  private async start(request: PreparationRequest, placement: PreparationPlacement): Promise<PreparationView> {
     const preparationId = preparationIdOf(request);
     const record: PreparationRecord = {
       preparationId,
       request,
       owner: currentOwner(),
+      ...(Object.keys(placement).length > 0 ? { placement } : {}),
       createdAt: new Date().toISOString(),
     };
-    await putJsonIfAbsent(this.store, keys.preparation(preparationId), record);
+    if (!(await putJsonIfAbsent(this.store, keys.preparation(preparationId), record))) await this.move(record);
     const result = await this.records.preparationResult(preparationId);
     // What failed may have failed for a reason that is gone (a download, a full disk). Should someone else have made it
     // between the reading and the deleting, it is made once more: the same bytes under the same id.
     if (result && result.status !== 'completed') await this.store.delete(keys.preparationResult(preparationId));
     if (result?.status !== 'completed') {
-      await this.live.bestEffort(() =>
-        this.fleet.enqueue([{ kind: 'preparation', preparationId, owner: currentOwner() }]),
-      );
+      await this.live.bestEffort(() => this.fleet.enqueue([preparationJob(record)]));
     }
     return this.get(preparationId);
   }
 
   /** Ends it without a result of its own; where it runs it stops within seconds. Asked for again it is made after all. */
   async cancel(record: PreparationRecord): Promise<void> {
-    const { preparationId, owner, request } = record;
+    const { preparationId, request } = record;
     const standing = await this.records.preparationResult(preparationId);
     if (standing?.status === 'cancelled') return;
     const refuse = (status: string) => {
@@ -88,8 +94,18 @@ export class PreparationsService {
       const ended = await this.records.preparationResult(preparationId);
       if (ended && ended.status !== 'cancelled') refuse(ended.status);
     }
-    await this.live.bestEffort(() => this.fleet.withdraw([{ kind: 'preparation', preparationId, owner }]));
+    await this.live.bestEffort(() => this.fleet.withdraw([preparationJob(record)]));
     await this.controls.announce([preparationId]);
+  }
+
+  /** What was asked for before, for another pool or other labels, waits there no longer; where it runs it stays. */
+  private async move(asked: PreparationRecord): Promise<void> {
+    const { preparationId, placement } = asked;
+    const standing = await getJson<PreparationRecord>(this.store, keys.preparation(preparationId));
+    if (isDeepStrictEqual(standing.placement, placement)) return;
+    const { placement: _before, ...rest } = standing;
+    await putJson(this.store, keys.preparation(preparationId), { ...rest, ...(placement ? { placement } : {}) });
+    await this.live.bestEffort(() => this.fleet.withdraw([preparationJob(asked)]));
   }
 
   /** The latest preparation of this kind and name that has not been completed. */
@@ -139,7 +155,19 @@ export class PreparationsService {
       return { ...facts, ...ending };
     }
     const progress = (await this.live.preparations([preparationId]))?.get(preparationId);
-    if (progress === undefined) return { ...facts, status: 'queued' };
+    if (progress === undefined) {
+      const waitsFor = await this.lackOf(record);
+      return { ...facts, status: 'queued', ...(waitsFor.length > 0 ? { waitsFor } : {}) };
+    }
     return { ...facts, status: 'running', progress: { fraction: progress.fraction, message: progress.message } };
+  }
+
+  /** What the workers of now lack for it; nothing where they are not known. */
+  private async lackOf({ preparationId }: PreparationRecord): Promise<string[]> {
+    const workers = await this.live.workers();
+    // Not what is remembered of it: another copy of the API may have moved it.
+    const { placement = {} } = await getJson<PreparationRecord>(this.store, keys.preparation(preparationId));
+    const { memoryBytes = 0, ...where } = placement;
+    return workers ? lackOf({ ...where, memoryBytes: [memoryBytes] }, [true], workers, 'jobs') : [];
   }
 }

@@ -16,15 +16,18 @@ import {
 } from '#experiment';
 import {
   keys,
+  listFolders,
   ObjectNotFound,
   type ObjectStore,
   readSweepState,
   readTrialState,
   type SweepState,
+  sweepStateOf,
   type TrialState,
 } from '#storage';
 import { STORE } from '../connections.js';
 import type { PageRequest } from '../requests/query.js';
+import { mapLimited } from './map-limited.js';
 import { PlannedTrials } from './planned-trials.js';
 
 /** Enough for the largest sweep.json (10,000 trials) and for a trial of 10,000 epochs. */
@@ -106,11 +109,26 @@ export class RecordsService {
     return sweep && { sweep, state };
   }
 
+  /** Those that are not settled, each in its newest version. One listing tells which; of the others nothing is read. */
+  async unsettledSweeps(): Promise<{ sweep: SweepRecord; state: SweepState }[]> {
+    const states: { id: string; state: SweepState }[] = [];
+    for await (const { id, sizes } of listFolders(this.store, keys.sweeps())) {
+      const state = sweepStateOf(new Set(sizes.keys()));
+      if (state.exists && !state.isSettled) states.push({ id, state });
+    }
+    const found = await mapLimited(states, async ({ id, state }) => {
+      const sweep = await this.readImmutable<SweepRecord>(keys.sweep(id, state.version));
+      if (sweep) this.plans.note(sweep);
+      return sweep && { sweep, state };
+    });
+    return found.filter((standing) => standing !== undefined);
+  }
+
   /** The trial as an open sweep has planned it. */
   private async planned(trialId: string): Promise<TrialRecord | undefined> {
     const known = this.plans.find(trialId);
     if (known || !this.plans.mayLookAgain()) return known;
-    for await (const sweepId of this.ids(keys.sweeps(), 'sweep.json')) await this.sweepStanding(sweepId);
+    await this.unsettledSweeps();
     return this.plans.find(trialId);
   }
 

@@ -29,21 +29,26 @@ export function placementOf(
 }
 
 /** What these workers lack for the bundles that still wait, in sentences; none when they lack nothing. */
-export function lackOf(placement: Placement, waiting: readonly boolean[], workers: readonly LiveWorker[]): string[] {
+export function lackOf(
+  placement: Placement,
+  waiting: readonly boolean[],
+  workers: readonly LiveWorker[],
+  what: 'bundles' | 'jobs' = 'bundles',
+): string[] {
   const { pool = DEFAULT_POOL, requires = [], memoryBytes } = placement;
   const needs = memoryBytes.filter((_, index) => waiting[index]);
   if (needs.length === 0) return [];
   const ofPool = workers.filter((worker) => (worker.pool ?? DEFAULT_POOL) === pool && worker.state !== 'draining');
-  if (ofPool.length === 0) return [`No worker of pool '${pool}' is there; the bundles wait for one.`];
+  if (ofPool.length === 0) return [`No worker of pool '${pool}' is there; the ${what} wait for one.`];
   const labelled = ofPool.filter(({ labels = [] }) => requires.every((label) => labels.includes(label)));
   if (labelled.length === 0)
-    return [`No worker of pool '${pool}' has the labels ${requires.join(', ')}; the bundles wait for one.`];
+    return [`No worker of pool '${pool}' has the labels ${requires.join(', ')}; the ${what} wait for one.`];
   const most = Math.max(...labelled.map((worker) => worker.memoryBytes ?? Number.POSITIVE_INFINITY));
   const tooLarge = needs.filter((bytes) => bytes > most);
   if (tooLarge.length === 0) return [];
   const largest = gigabytes(Math.max(...tooLarge));
   return [
-    `${tooLarge.length} of ${needs.length} waiting bundles need up to ${largest} of memory, and the largest worker for them has ${gigabytes(most)}; they wait for a larger one. Smaller batches or fewer trials in a bundle need less.`,
+    `${tooLarge.length} of ${needs.length} waiting ${what} need up to ${largest} of memory, and the largest worker for them has ${gigabytes(most)}; they wait for a larger one. Smaller batches${what === 'bundles' ? ' or fewer trials in a bundle' : ''} need less.`,
   ];
 }
 

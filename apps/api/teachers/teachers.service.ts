@@ -1,6 +1,13 @@
 // Teachers: found by id or name, listed, and asked for (a built-in one, or one trained on a corpus).
 import { Inject, Injectable } from '@nestjs/common';
-import { BUILTIN_TEACHERS, NotFound, NotReady, type TeacherRecord, type TeacherRequest } from '#experiment';
+import {
+  BUILTIN_TEACHERS,
+  NotFound,
+  NotReady,
+  type TeacherRecord,
+  type TeacherRequest,
+  teacherMemoryBytes,
+} from '#experiment';
 import { keys, type ObjectStore } from '#storage';
 import { urlFor } from '../artifacts/artifact-url.js';
 import { STORE } from '../connections.js';
@@ -27,13 +34,16 @@ export class TeachersService {
   ) {}
 
   async start(request: TeacherRequest): Promise<PreparationView> {
+    const { pool, requires } = request;
+    const where = { ...(pool ? { pool } : {}), ...(requires ? { requires } : {}) };
     if (request.kind === 'builtin') {
       const { builtin } = request;
-      return this.preparations.ask({ kind: 'teacher', name: builtin, builtin });
+      return this.preparations.ask({ kind: 'teacher', name: builtin, builtin }, undefined, where);
     }
     const { name, corpus, training } = request;
-    const { corpusId } = await this.corpora.resolve(corpus);
-    return this.preparations.ask({ kind: 'teacher', name, corpusId, training });
+    const record = await this.corpora.resolve(corpus);
+    const placement = { ...where, memoryBytes: teacherMemoryBytes(training, record) };
+    return this.preparations.ask({ kind: 'teacher', name, corpusId: record.corpusId, training }, undefined, placement);
   }
 
   /** Teachers in the order of their ids; the first page begins with those that are not ready. */
