@@ -5,6 +5,7 @@ import {
   type CorpusRecord,
   type SettledRecord,
   type SweepRecord,
+  type SweepRequest,
   type TeacherRecord,
   type TrialRecord,
   type TrialResult,
@@ -47,7 +48,8 @@ export async function settleSweep(store: ObjectStore, sweep: SweepRecord): Promi
   const ended = results.filter((result) => result !== undefined);
   const counts = countOf(ended, trialIds.length);
   const parts = counts.completed > 0 ? await reportParts(store, sweep, ended) : undefined;
-  const joined = parts && !isCancelled ? await crossDecodingOf(store, parts) : undefined;
+  const { crossDecoding: isJoined = true } = sweep.request as Partial<SweepRequest>;
+  const joined = parts && isJoined && !isCancelled ? await crossDecodingOf(store, parts) : undefined;
   if (joined?.state === 'open') return { outcome: 'joining', preparationId: joined.preparationId, isNew: joined.isNew };
   const record: SettledRecord = {
     sweepId,

@@ -169,7 +169,9 @@ async function told<T>(flags: Flags, ask: () => Promise<T>): Promise<T> {
 }
 
 function names(body: Record<string, unknown>): string[] {
-  return [body.base, body.vary].flatMap((part) => (typeof part === 'object' && part !== null ? Object.keys(part) : []));
+  return [body.base, body.vary, body.space].flatMap((part) =>
+    typeof part === 'object' && part !== null ? Object.keys(part) : [],
+  );
 }
 
 async function readRequestFile({ texts, workingFolder }: Context, file: string): Promise<Record<string, unknown>> {

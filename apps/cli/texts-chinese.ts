@@ -41,6 +41,11 @@ const FIELDS_ZH: Record<string, string> = {
   seeds: '每个设置对每个种子训练一次：列表，或 n 表示 1 到 n',
   baseline: '加入无教师（权重 0）的对照试验',
   reference: '加入温度 1 的试验',
+  search:
+    '设置如何得到：grid 全部组合，random 随机抽取（如 log-uniform:1e-5..1e-2、uniform:1..16、int:1..4，逗号列表为选项），list 列表',
+  trials: '随机搜索抽取的设置数',
+  searchSeed: '随机搜索的种子；相同的种子抽取相同的设置',
+  crossDecoding: '试验结束后让每个发射端与每个接收端互相解码（最多 16 个模型）',
   trialsPerBundle: '一个进程中最多同时训练的试验数',
   priority: '在本人任务中的优先级，9 最先；不影响他人',
   pool: '由哪个池的工作进程训练',
@@ -284,7 +289,8 @@ export const chinese: Texts = {
   helpState: '保存一切的文件夹（默认：.semdistill）',
   helpDemo: '在真实文本上从头到报告运行一次温度扫描',
   helpKeep: '保持运行，直到 Ctrl-C',
-  helpSweep: '对给定值的所有组合训练学生；逗号列表表示变化',
+  helpSweep:
+    '对给定值的所有组合训练学生；逗号列表表示变化；范围（--lr log-uniform:1e-5..1e-2、--temperature uniform:1..16、--student-layers int:1..4）随机抽取 --trials 次',
   helpSweepFile: 'JSON 格式的扫描请求；命令行参数优先',
   helpTeacher: '教师的名称或标识（默认：demo，缺少时生成）',
   helpCorpus: '语料的名称或标识（默认：教师的语料）',

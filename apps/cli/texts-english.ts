@@ -286,7 +286,8 @@ export const english = {
   helpState: 'folder that keeps everything (default: .semdistill)',
   helpDemo: 'run a temperature sweep on real text from start to report',
   helpKeep: 'leave the fleet running until Ctrl-C',
-  helpSweep: 'train students over all combinations of the given values; lists with commas vary',
+  helpSweep:
+    'train students over all combinations of the given values; lists with commas vary; ranges (--lr log-uniform:1e-5..1e-2, --temperature uniform:1..16, --student-layers int:1..4) are drawn from, --trials times',
   helpSweepFile: 'a sweep request in JSON; flags go over it',
   helpTeacher: 'name or id of the teacher (default: demo, made when missing)',
   helpCorpus: "name or id of the corpus (default: the teacher's)",

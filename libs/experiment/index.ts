@@ -29,7 +29,9 @@ export {
   sweepOfDistillation,
   type TeacherRequest,
 } from './requests.js';
+export { type Distribution, drawSettings, type Space } from './space.js';
 export * from './statistics/index.js';
+export * from './sweep-fields.js';
 export { foldTrials, trialInSweep, unfoldTrial } from './sweep-trials.js';
 export * from './teacher-import.js';
 export * from './terms.js';

@@ -14,6 +14,10 @@ export type DistillPart = (typeof DISTILL_PARTS)[number];
 export const SPLITS = ['hash', 'order'] as const;
 export type Split = (typeof SPLITS)[number];
 
+/** How the settings of a sweep are found. */
+export const SEARCHES = ['grid', 'random', 'list'] as const;
+export type Search = (typeof SEARCHES)[number];
+
 export const INITIALIZATIONS = ['teacher', 'random'] as const;
 export type Initialization = (typeof INITIALIZATIONS)[number];
 

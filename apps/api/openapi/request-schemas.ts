@@ -34,10 +34,41 @@ const LISTS: JsonSchema = {
   ),
 };
 
+/** What each hyperparameter may be drawn from. */
+const SPACE: JsonSchema = {
+  type: 'object',
+  additionalProperties: false,
+  properties: Object.fromEntries(
+    Object.entries(HYPERPARAMETER_FIELDS)
+      .filter(([name]) => name !== 'seed')
+      .map(([name, field]) => {
+        const ends = { type: 'array', items: valueSchema(field), minItems: 2, maxItems: 2 };
+        const range = (kind: string) => ({
+          type: 'object',
+          additionalProperties: false,
+          required: [kind],
+          properties: { [kind]: ends },
+        });
+        const ranges = { number: ['uniform', 'logUniform'], integer: ['int', 'logUniform'] } as Record<
+          string,
+          string[]
+        >;
+        const choice = { type: 'array', items: valueSchema(field), minItems: 1, maxItems: 1000 };
+        return [name, { oneOf: [...(ranges[field.kind] ?? []).map(range), choice] }];
+      }),
+  ),
+};
+
 const SWEEP_PARTS = {
   base: ref('HyperparametersRequest'),
   vary: LISTS,
-  trials: { type: 'array', items: ref('HyperparametersRequest'), minItems: 1, maxItems: SWEEP_FIELDS.trials.maxItems },
+  trials: {
+    oneOf: [
+      { type: 'array', items: ref('HyperparametersRequest'), minItems: 1, maxItems: SWEEP_FIELDS.trials.maxItems },
+      { type: 'integer', minimum: 1, maximum: SWEEP_FIELDS.trials.maxItems },
+    ],
+  },
+  space: SPACE,
   evaluation: ref('EvaluationRequest'),
 } satisfies Record<string, JsonSchema>;
 
@@ -153,6 +184,8 @@ function valueSchema(field: Field): JsonSchema {
     }
     case 'list':
       return { type: 'array', items: { type: 'object' }, minItems, maxItems };
+    case 'settings':
+      return { oneOf: [{ type: 'array', items: { type: 'object' }, minItems, maxItems }, { type: 'integer' }] };
     case 'seeds': {
       const list = {
         type: 'array',
