@@ -55,11 +55,16 @@ export class OpenSweep {
     await inParallel(trialIds, READS_AT_ONCE, async (trialId) => {
       const state = await readTrialState(store, trialId);
       if (!state.exists) await writeTrial(store, this.record, trialId);
-      if (hasTrialEnded(state)) this.ended.add(trialId);
+      if (hasTrialEnded(state, this.record)) this.ended.add(trialId);
       if (state.isPaused) this.paused.add(trialId);
       else this.paused.delete(trialId);
     });
     this.nextLookAt = performance.now() + this.openTrials.length * LOOK_MS_PER_TRIAL;
+  }
+
+  /** These trials are over for the sweep: it could not pay for them. */
+  close(trialIds: string[]): void {
+    for (const trialId of trialIds) this.ended.add(trialId);
   }
 
   /** What was thought over is open again (a failed trial retried, a cancelled one wanted after all). */

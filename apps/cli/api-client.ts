@@ -37,6 +37,7 @@ export interface TrialView {
   /** Without the epochs, which are at /metrics. */
   summary?: Omit<TrialSummary, 'epochs'>;
   failure?: { reason: string; step?: number };
+  pruned?: { reason: string };
   worker?: string;
   startedAt?: string;
   finishedAt?: string;

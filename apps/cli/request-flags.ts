@@ -2,6 +2,7 @@
 // flags means, and the flag a fault's path means. What a value may be is judged by the parsers of #experiment alone.
 import { type Command, Option } from 'commander';
 import {
+  EARLY_STOPPING_FIELDS,
   EVALUATION_FIELDS,
   EXTENSION_FIELDS,
   type Fault,
@@ -29,6 +30,7 @@ const SWEEP_FLAG_FIELDS: Fields = {
   seeds: SWEEP_FIELDS.seeds,
   baseline: SWEEP_FIELDS.baseline,
   reference: SWEEP_FIELDS.reference,
+  budget: SWEEP_FIELDS.budget,
   crossDecoding: SWEEP_FIELDS.crossDecoding,
   trialsPerBundle: SWEEP_FIELDS.trialsPerBundle,
   ...PLACEMENT_FIELDS,
@@ -47,6 +49,7 @@ export function addPlacementFlags(command: Command, texts: Texts): void {
 
 export function addSweepFlags(command: Command, texts: Texts): void {
   addFlags(command, SWEEP_FLAG_FIELDS, texts, false);
+  addFlags(command, EARLY_STOPPING_FIELDS, texts, false);
 }
 
 /** Further values and seeds; without standard values, for there are none. */
@@ -170,6 +173,8 @@ export function sweepBody(flags: Flags, file: Body = {}): Body {
   setOrDrop(body, 'vary', vary, file.vary);
   setOrDrop(body, 'space', space, file.space);
   setOrDrop(body, 'evaluation', evaluationOf(flags, file.evaluation), file.evaluation);
+  const stopping = given(EARLY_STOPPING_FIELDS, flags).map(([name, field, typed]) => [name, valueOfFlag(field, typed)]);
+  if (stopping.length > 0) body.earlyStopping = { ...objectOr(file.earlyStopping), ...Object.fromEntries(stopping) };
   return body;
 }
 
@@ -235,11 +240,12 @@ export function checked<T>(parse: () => T, texts: Texts, flags: Flags): T {
 
 /** The fault with its path told as the flag that was typed, if it was one. */
 export function inFlags(fault: Fault, flags: Flags): Fault {
-  const match = /^(?:base\.|vary\.|space\.|evaluation\.)?(\w+)(?:\[\d+\])?$/.exec(fault.path);
+  const match = /^(?:base\.|vary\.|space\.|earlyStopping\.|evaluation\.)?(\w+)(?:\[\d+\])?$/.exec(fault.path);
   const name = match?.[1] ?? '';
   const fields: Fields = {
     ...TEACHER_TRAINING_FIELDS,
     ...SWEEP_FLAG_FIELDS,
+    ...EARLY_STOPPING_FIELDS,
     ...EVALUATION_FIELDS,
     ...HYPERPARAMETER_FIELDS,
   };

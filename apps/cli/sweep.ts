@@ -100,7 +100,9 @@ export async function watchSweep(context: Context, client: ApiClient, sweepId: s
   }
   const { trials, counts, status } = followed.sweep;
   if (status === 'cancelled') throw new Trouble(texts.sweepWasCancelled(sweepId), EXIT_FAILED);
-  const failed = trials.length - (counts.completed ?? 0);
+  const pruned = counts.pruned ?? 0;
+  if (pruned > 0) terminal.say(texts.trialsPruned(pruned, trials.length));
+  const failed = trials.length - (counts.completed ?? 0) - pruned;
   if (failed > 0) throw new Trouble(texts.trialsFailed(failed, trials.length), EXIT_FAILED);
 }
 

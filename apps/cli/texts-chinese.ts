@@ -13,7 +13,7 @@ const STATUS_ZH: Record<string, string> = {
   completed_with_failures: '完成（有失败）',
   failed: '失败',
   cancelled: '已取消',
-  pruned: '提前停止',
+  pruned: '被剪除',
 };
 const FIELDS_ZH: Record<string, string> = {
   temperature: '蒸馏温度 T：教师与学生的输出分布都按它软化',
@@ -46,6 +46,10 @@ const FIELDS_ZH: Record<string, string> = {
   trials: '随机搜索抽取的设置数',
   searchSeed: '随机搜索的种子；相同的种子抽取相同的设置',
   crossDecoding: '试验结束后让每个发射端与每个接收端互相解码（最多 16 个模型）',
+  budget: '扫描最多使用的设备秒数：用完后不再开始新试验，正在运行的会完成',
+  measure: '提前停止（ASHA）所比较的量，越小越好：验证损失 validationLoss，或与教师的 JSD 距离 divergence',
+  reduction: '每个台阶上只有最好的几分之一继续',
+  graceEpochs: '第一个台阶之前的轮数',
   trialsPerBundle: '一个进程中最多同时训练的试验数',
   priority: '在本人任务中的优先级，9 最先；不影响他人',
   pool: '由哪个池的工作进程训练',
@@ -183,6 +187,8 @@ export const chinese: Texts = {
   trialCompleted: (label, loss, epoch) =>
     `${label}：完成${loss === undefined ? '' : `，最佳验证损失 ${loss.toFixed(4)}（第 ${epoch} 轮）`}`,
   trialFailed: (label, reason) => `${label}：失败：${reason}`,
+  trialPruned: (label, reason) => `${label}：被剪除：${reason}`,
+  trialsPruned: (pruned, all) => `${all} 个试验中有 ${pruned} 个被剪除（预算或提前停止），原因见报告`,
   trialRunning: (label, worker) => `${label}：开始运行${worker ? `（${worker}）` : ''}`,
   trialNow: (label, state) => `${label}：${state}`,
   sweepProgress: (p) =>

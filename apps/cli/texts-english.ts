@@ -151,6 +151,9 @@ export const english = {
   trialCompleted: (label: string, loss: number | undefined, epoch: number | undefined) =>
     `${label}: completed${loss === undefined ? '' : `, best validation loss ${loss.toFixed(4)} in epoch ${epoch}`}`,
   trialFailed: (label: string, reason: string) => `${label}: failed: ${reason}`,
+  trialPruned: (label: string, reason: string) => `${label}: pruned: ${reason}`,
+  trialsPruned: (pruned: number, all: number) =>
+    `${pruned} of ${all} trials were pruned (budget or early stopping); the report says why`,
   trialRunning: (label: string, worker: string) => `${label}: running${worker ? ` on ${worker}` : ''}`,
   trialNow: (label: string, state: string) => `${label}: ${state}`,
   sweepProgress: (p: {

@@ -81,6 +81,11 @@ export class ForkedTrainer {
     this.tell({ type: 'cancel', trialIds });
   }
 
+  /** Tells it which of the students that wait at a rung are stopped. */
+  decide(epoch: number, stopped: string[]): void {
+    this.tell({ type: 'rung-decided', epoch, stopped });
+  }
+
   /** Asks it to end, and kills it after `graceMs`. */
   stop(graceMs: number): void {
     if (this.isStopping) return;

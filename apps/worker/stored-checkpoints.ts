@@ -1,6 +1,15 @@
 // The checkpoints of a bundle as the store holds them, one of each attempt: which there are, which one to go on from, and
 // which nobody needs any more. A training is a function of its state, so any attempt's checkpoint is as good as another's.
-import { findJson, hasTrialEnded, keys, listPages, ObjectCorrupt, type ObjectStore, readTrialState } from '#storage';
+import {
+  type AskingSweep,
+  findJson,
+  hasTrialEnded,
+  keys,
+  listPages,
+  ObjectCorrupt,
+  type ObjectStore,
+  readTrialState,
+} from '#storage';
 import { type CheckpointManifest, parseManifest } from './checkpoint-manifest.js';
 
 /** bundles/<id>/attempts/<fence>/checkpoint.json: overwritten by that attempt alone, with each newer checkpoint. */
@@ -96,14 +105,19 @@ export async function removeSuperseded(
 }
 
 /** Removes the checkpoints of trials that have all ended, and with the last of them, once `trialIds` have, all of the bundle. */
-export async function removeEnded(store: ObjectStore, bundleId: string, trialIds: string[]): Promise<void> {
+export async function removeEnded(
+  store: ObjectStore,
+  job: { bundleId: string; trialIds: string[]; sweepId: string },
+): Promise<void> {
+  const { bundleId, trialIds } = job;
   const { fences } = await listBundle(store, bundleId);
   const kept = [];
   for (const checkpoint of await readCheckpoints(store, bundleId, fences, () => {})) {
-    if (await haveEnded(store, trialsIn(checkpoint.manifest))) await removeAttempt(store, bundleId, checkpoint.fence);
+    if (await haveEnded(store, trialsIn(checkpoint.manifest), job))
+      await removeAttempt(store, bundleId, checkpoint.fence);
     else kept.push(checkpoint);
   }
-  if (kept.length === 0 && (await haveEnded(store, trialIds))) await removeUnder(store, keys.bundle(bundleId));
+  if (kept.length === 0 && (await haveEnded(store, trialIds, job))) await removeUnder(store, keys.bundle(bundleId));
 }
 
 /** Removes all of a bundle's checkpoints and starts. */
@@ -118,8 +132,8 @@ export async function removeAttempt(store: ObjectStore, bundleId: string, fence:
   await removeUnder(store, keys.bundleAttempt(bundleId, fence));
 }
 
-async function haveEnded(store: ObjectStore, trialIds: string[]): Promise<boolean> {
-  for (const trialId of trialIds) if (!hasTrialEnded(await readTrialState(store, trialId))) return false;
+async function haveEnded(store: ObjectStore, trialIds: string[], asking?: AskingSweep): Promise<boolean> {
+  for (const trialId of trialIds) if (!hasTrialEnded(await readTrialState(store, trialId), asking)) return false;
   return true;
 }
 

@@ -11,6 +11,7 @@ class ExtensionBody {
   @Described(EXTENSION_FIELDS.seeds) seeds?: number | number[];
   @Described(EXTENSION_FIELDS.vary) vary?: Record<string, unknown>;
   @Described(EXTENSION_FIELDS.trials) trials?: number;
+  @Described(EXTENSION_FIELDS.budget) budget?: number;
 }
 
 export interface Extension {
@@ -19,6 +20,8 @@ export interface Extension {
   vary: Partial<Record<HyperparameterName, unknown[]>>;
   /** How many more draws. */
   trials?: number;
+  /** Further device-seconds. */
+  budget?: number;
 }
 
 /** Parses an extension. Throws InvalidRequest with all faults. */
@@ -37,11 +40,12 @@ export function parseExtension(body: unknown): Extension {
     ...(seeds === undefined ? {} : { seeds }),
     vary,
     ...(more.trials === undefined ? {} : { trials: more.trials }),
+    ...(more.budget === undefined ? {} : { budget: more.budget }),
   };
 }
 
 /** The request with the extension in it; asking for what it has already changes nothing. Throws InvalidRequest. */
-export function extendRequest(request: SweepRequest, { seeds, vary, trials }: Extension): SweepRequest {
+export function extendRequest(request: SweepRequest, { seeds, vary, trials, budget }: Extension): SweepRequest {
   const faults: Fault[] = [];
   if (trials !== undefined && typeof request.trials !== 'number')
     faults.push({
@@ -58,9 +62,15 @@ export function extendRequest(request: SweepRequest, { seeds, vary, trials }: Ex
       faults.push({ path: `vary.${name}`, message });
     } else lists[name] = [...before, ...values.filter((value) => !before.some((other) => isSame(other, value)))];
   }
+  if (budget !== undefined && request.budget === undefined)
+    faults.push({
+      path: 'budget',
+      message: 'is added to the budget of a sweep, and this one has none: nothing of it is kept back',
+    });
   refuse(faults);
   return {
     ...request,
+    ...(budget !== undefined && request.budget !== undefined ? { budget: request.budget + budget } : {}),
     ...(trials !== undefined && typeof request.trials === 'number' ? { trials: request.trials + trials } : {}),
     ...(request.vary ? { vary: lists as HyperparameterLists } : {}),
     seeds: [...request.seeds, ...furtherSeeds(request.seeds, seeds)],

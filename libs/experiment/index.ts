@@ -1,6 +1,9 @@
 // WHAT is asked and answered: requests, plans, ids, warnings, statistics, reports. Pure; knows no queue, store or tensor.
+
+export * from './budget.js';
 export { bundleMemoryBytes } from './bundle-memory.js';
 export * from './cross-decoding.js';
+export * from './early-stopping.js';
 export * from './errors.js';
 export { type Extension, extendRequest, parseExtension } from './extension.js';
 export * from './fields.js';
@@ -16,6 +19,7 @@ export {
   type CorpusUpload,
   completeHyperparameters,
   type DistillationRequest,
+  type EarlyStopping,
   type HyperparameterLists,
   HyperparametersRequest,
   type PlacementRequest,

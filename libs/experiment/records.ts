@@ -1,7 +1,15 @@
 // What the object store holds, as types: corpora, teachers, trials, results, sweeps. JSON only; nothing here is mutable
 // once written (see keys.ts in libs/storage for where each lies).
 import type { BleuCurve, EpochMetrics, Latency, TrialEvaluation } from './measurements.js';
-import type { Channel, ChannelProfile, DistillPart, Initialization, Split, SweepStatus } from './terms.js';
+import type {
+  Channel,
+  ChannelProfile,
+  DistillPart,
+  Initialization,
+  Split,
+  StoppingMeasure,
+  SweepStatus,
+} from './terms.js';
 
 export * from './measurements.js';
 
@@ -250,7 +258,10 @@ export interface MicroBatches {
 
 export interface TrialResult {
   trialId: string;
-  status: 'completed' | 'failed';
+  /** 'pruned' only in what one sweep says of it, at keys.trialPruned. */
+  status: 'completed' | 'failed' | 'pruned';
+  /** Present when pruned. */
+  pruned?: PrunedFacts;
   /** Present when failed. */
   failure?: { reason: string; step?: number };
   /** Present when completed. */
@@ -264,6 +275,39 @@ export interface TrialResult {
   artifacts: StoredFile[];
   startedAt: string;
   finishedAt: string;
+}
+
+/** Why a sweep gave a trial up, and what the trial had by then. */
+export interface PrunedFacts {
+  sweepId: string;
+  cause: 'budget' | 'early-stopping';
+  /** one sentence */
+  reason: string;
+  // Of a trial that had begun:
+  decision?: RungDecision;
+  epochs?: EpochMetrics[];
+  step?: number;
+  bestLoss?: number;
+  bestEpoch?: number;
+  /** The trial's share of the time spent, over all processes that trained it. */
+  trainingSeconds?: number;
+  numerics?: Numerics;
+}
+
+/** What early stopping looks at, the less the better; null: no number. */
+export interface RungValue {
+  trialId: string;
+  measure: StoppingMeasure;
+  epoch: number;
+  value: number | null;
+}
+
+/** What was decided of a trial at a rung, once and for all. */
+export interface RungDecision extends RungValue {
+  /** 1 is the best of those that had reached the rung by then. */
+  rank: number;
+  reached: number;
+  isStopped: boolean;
 }
 
 /** Which artifacts of a trial the retention policy has removed; the result itself stays as it was written. */
@@ -330,7 +374,8 @@ export interface SettledRecord {
   /** As in the sweep's record. */
   version?: number;
   status: Extract<SweepStatus, 'completed' | 'completed_with_failures' | 'failed' | 'cancelled'>;
-  counts: { completed: number; failed: number; cancelled: number };
+  /** pruned is absent in records of earlier versions: none */
+  counts: { completed: number; failed: number; cancelled: number; pruned?: number };
   /** report.json, report.csv, report.md, report.html, *.svg; none when nothing completed */
   reportFiles: StoredFile[];
   settledAt: string;

@@ -18,8 +18,14 @@ import {
 import type { CorpusOptions, EvaluationSettings, Hyperparameters, TeacherTraining } from './records.js';
 import { checkSize, drawnPart, isObjectList, nameOf, readVary, searchFaults, varyingNames } from './search.js';
 import { readSpace, type Space } from './space.js';
-import { DEFAULT_POOL, DISTILLATION_FIELDS, PLACEMENT_FIELDS, SWEEP_FIELDS } from './sweep-fields.js';
-import type { Channel, ChannelProfile, DistillPart, Initialization, Search } from './terms.js';
+import {
+  DEFAULT_POOL,
+  DISTILLATION_FIELDS,
+  EARLY_STOPPING_FIELDS,
+  PLACEMENT_FIELDS,
+  SWEEP_FIELDS,
+} from './sweep-fields.js';
+import type { Channel, ChannelProfile, DistillPart, Initialization, Search, StoppingMeasure } from './terms.js';
 import { Described, isPlainObject, readFields, refuse } from './validation.js';
 
 export class HyperparametersRequest {
@@ -49,6 +55,12 @@ class EvaluationRequest {
   @Described(EVALUATION_FIELDS.sentences) sentences?: number;
 }
 
+class EarlyStoppingRequest {
+  @Described(EARLY_STOPPING_FIELDS.measure) measure?: StoppingMeasure;
+  @Described(EARLY_STOPPING_FIELDS.reduction) reduction?: number;
+  @Described(EARLY_STOPPING_FIELDS.graceEpochs) graceEpochs?: number;
+}
+
 class SweepBody {
   @Described(SWEEP_FIELDS.name) name?: string;
   @Described(SWEEP_FIELDS.teacher) teacher!: string;
@@ -62,6 +74,8 @@ class SweepBody {
   @Described(SWEEP_FIELDS.seeds) seeds?: number | number[];
   @Described(SWEEP_FIELDS.baseline) baseline?: boolean;
   @Described(SWEEP_FIELDS.reference) reference?: boolean;
+  @Described(SWEEP_FIELDS.budget) budget?: number;
+  @Described(SWEEP_FIELDS.earlyStopping) earlyStopping?: Record<string, unknown>;
   @Described(SWEEP_FIELDS.crossDecoding) crossDecoding?: boolean;
   @Described(SWEEP_FIELDS.evaluation) evaluation?: Record<string, unknown>;
   @Described(SWEEP_FIELDS.trialsPerBundle) trialsPerBundle?: number;
@@ -122,6 +136,9 @@ class CorpusTokensFields {
 type SweptName = Exclude<HyperparameterName, 'seed'>;
 export type HyperparameterLists = { [name in SweptName]?: NonNullable<HyperparametersRequest[name]>[] };
 
+/** When students stop early, complete. */
+export type EarlyStopping = Required<EarlyStoppingRequest>;
+
 /** Where and when it is to run; what is absent is as everyone's. */
 export interface PlacementRequest {
   priority?: number;
@@ -148,6 +165,10 @@ export interface SweepRequest extends PlacementRequest {
   seeds: number[];
   baseline: boolean;
   reference: boolean;
+  /** Device-seconds; absent: any. */
+  budget?: number;
+  /** Absent: all are trained to the end. */
+  earlyStopping?: EarlyStopping;
   /** Absent: true. */
   crossDecoding?: false;
   evaluation: EvaluationSettings;
@@ -196,6 +217,9 @@ export function parseSweepRequest(body: unknown): SweepRequest {
   }
   const seeds = readSeeds(sent, base, vary, faults);
   const evaluation = readEvaluation(sent.evaluation, faults);
+  const earlyStopping = isPlainObject(sent.earlyStopping)
+    ? readFields(EarlyStoppingRequest, EARLY_STOPPING_FIELDS, sent.earlyStopping, 'earlyStopping', faults)
+    : undefined;
   checkSize(vary, trials ?? sent.trials, seeds, faults);
   refuse(faults);
   const { seed: _seed, ...lists } = vary;
@@ -212,6 +236,8 @@ export function parseSweepRequest(body: unknown): SweepRequest {
     seeds,
     baseline: sent.baseline ?? (varying.has('temperature') || varying.has('distillWeight')),
     reference: sent.reference ?? varying.has('temperature'),
+    ...(sent.budget === undefined ? {} : { budget: sent.budget }),
+    ...(earlyStopping ? { earlyStopping: completeEarlyStopping(earlyStopping) } : {}),
     ...(sent.crossDecoding === false ? { crossDecoding: false as const } : {}),
     evaluation,
     trialsPerBundle: sent.trialsPerBundle ?? SWEEP_FIELDS.trialsPerBundle.default,
@@ -310,6 +336,10 @@ export function parseCorpusTokens(fields: unknown): { name: string } {
   const { name } = readFields(CorpusTokensFields, { name: CORPUS_UPLOAD_FIELDS.name }, fields, '', faults);
   refuse(faults);
   return { name };
+}
+
+function completeEarlyStopping(given: EarlyStoppingRequest): EarlyStopping {
+  return { ...defaultsOf(EARLY_STOPPING_FIELDS), ...withoutUndefined(given) } as unknown as EarlyStopping;
 }
 
 /** Fills in every default; what stays absent means "the teacher's" or "all sentences". */

@@ -1,6 +1,6 @@
 // The fields of a sweep, of its extension and of one distillation, beside those of a hyperparameter (fields.ts).
 import { type Field, MAX_TRIALS, SEED_RANGE } from './fields.js';
-import { SEARCHES } from './terms.js';
+import { SEARCHES, STOPPING_MEASURES } from './terms.js';
 
 const TEACHER_REFERENCE = {
   kind: 'name',
@@ -106,6 +106,24 @@ export const SWEEP_FIELDS = {
     meaning: 'Add trials at temperature 1',
     defaultMeaning: 'true when temperature varies',
   },
+  budget: {
+    kind: 'number',
+    meaning:
+      'Device-seconds the sweep may take: when its trials have taken them, none is begun any more; those that run are finished',
+    defaultMeaning: 'no limit',
+    minimum: 0,
+    exclusiveMinimum: true,
+    maximum: 1e12,
+    unit: 'device-seconds',
+    example: 36_000,
+  },
+  earlyStopping: {
+    kind: 'object',
+    meaning:
+      'Students that fall behind stop early (ASHA): after graceEpochs reduction^k epochs only the best 1/reduction of a seed go on',
+    defaultMeaning: 'all are trained to the end',
+    example: { measure: 'validationLoss', reduction: 3, graceEpochs: 3 },
+  },
   crossDecoding: {
     kind: 'boolean',
     meaning: 'Join every transmitter with every receiver when the trials have ended, as far as 16 models',
@@ -120,6 +138,31 @@ export const SWEEP_FIELDS = {
     maximum: 64,
   },
   ...PLACEMENT_FIELDS,
+} as const satisfies Record<string, Field>;
+
+/** When students stop early. */
+export const EARLY_STOPPING_FIELDS = {
+  measure: {
+    kind: 'choice',
+    meaning: 'What students are compared by, the less the better: validation loss, or JSD to the teacher',
+    default: 'validationLoss',
+    choices: STOPPING_MEASURES,
+    flag: '--early-stopping',
+  },
+  reduction: {
+    kind: 'integer',
+    meaning: 'Of those that reach a rung the best one in so many goes on',
+    default: 3,
+    minimum: 2,
+    maximum: 100,
+  },
+  graceEpochs: {
+    kind: 'integer',
+    meaning: 'Epochs before the first rung',
+    default: 3,
+    minimum: 1,
+    maximum: 10_000,
+  },
 } as const satisfies Record<string, Field>;
 
 /** What a sweep may be extended by. */
@@ -141,6 +184,14 @@ export const EXTENSION_FIELDS = {
     meaning: 'So many further draws of a random search, going on with its sequence',
     minimum: 1,
     maximum: MAX_TRIALS,
+  },
+  budget: {
+    kind: 'number',
+    meaning: 'Device-seconds added to the budget; trials that it had no room for are trained after all',
+    minimum: 0,
+    exclusiveMinimum: true,
+    maximum: 1e12,
+    unit: 'device-seconds',
   },
 } as const satisfies Record<string, Field>;
 

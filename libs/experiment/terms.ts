@@ -18,6 +18,10 @@ export type Split = (typeof SPLITS)[number];
 export const SEARCHES = ['grid', 'random', 'list'] as const;
 export type Search = (typeof SEARCHES)[number];
 
+/** What early stopping compares students by: the less the better. */
+export const STOPPING_MEASURES = ['validationLoss', 'divergence'] as const;
+export type StoppingMeasure = (typeof STOPPING_MEASURES)[number];
+
 export const INITIALIZATIONS = ['teacher', 'random'] as const;
 export type Initialization = (typeof INITIALIZATIONS)[number];
 

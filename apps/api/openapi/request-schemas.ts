@@ -5,6 +5,7 @@ import {
   BUILTIN_CORPUS_FIELDS,
   CORPUS_UPLOAD_FIELDS,
   DISTILLATION_FIELDS,
+  EARLY_STOPPING_FIELDS,
   EVALUATION_FIELDS,
   EXTENSION_FIELDS,
   type Field,
@@ -70,6 +71,7 @@ const SWEEP_PARTS = {
   },
   space: SPACE,
   evaluation: ref('EvaluationRequest'),
+  earlyStopping: objectOf(EARLY_STOPPING_FIELDS),
 } satisfies Record<string, JsonSchema>;
 
 export const REQUEST_SCHEMAS = {

@@ -152,7 +152,8 @@ export class SweepSubmissionService implements OnModuleDestroy {
   /** Makes the next version of the sweep; asking for what it has already gives the sweep as it is. */
   async extend(sweepId: string, extension: Extension): Promise<SweepRecord> {
     const { sweep, plan } = await this.planExtension(sweepId, extension);
-    if (plan.bundles.length === sweep.bundles.length) return sweep;
+    const isPaidFurther = extension.budget !== undefined;
+    if (plan.bundles.length === sweep.bundles.length && !isPaidFurther) return sweep;
     await this.live.requireFleet();
     const before = new Set(sweep.bundles.flat());
     const added = plan.trials.filter(({ trialId }) => !before.has(trialId));
@@ -175,7 +176,8 @@ export class SweepSubmissionService implements OnModuleDestroy {
     );
     if (!(await putJsonIfAbsent(this.store, keys.sweep(sweepId, version), next)))
       throw new Conflict(`Sweep ${sweepId} was changed at the same time; look at it and try again.`);
-    await this.start(next, open, added);
+    const affordable = isPaidFurther ? await this.controls.unprune(sweep) : [];
+    await this.start(next, new Set([...open, ...affordable]), added);
     return next;
   }
 

@@ -10,7 +10,7 @@ import type {
 } from '#experiment';
 import type { TrialView } from '../trials/trial-view.js';
 
-export type TrialCounts = Record<Exclude<TrialStatus, 'pruned'>, number>;
+export type TrialCounts = Record<TrialStatus, number>;
 
 export interface SweepLinks {
   self: string;

@@ -79,6 +79,11 @@ export function buildReport(
     return settingOf(group, { ...context, firstTrial: before - group.length });
   });
   const trials = groups.flatMap((group, setting) => group.map((trial) => reportTrialOf(trial, setting, headline)));
+  const pruned = ordered.flatMap(({ spec, result }) => prunedOf(spec, result, varied));
+  const prunedSettings = new Set(
+    ordered.filter(({ result }) => result.status === 'pruned').map(({ spec }) => settingKey(spec.hyperparameters)),
+  );
+  const isPartlyPruned = groups.map(([first]) => first && prunedSettings.has(settingKey(first.spec.hyperparameters)));
   const failures = ordered.flatMap(({ spec, result }) => failureOf(spec, result, varied));
   const known = new Set(ordered.map(({ result }) => result.trialId));
   const missing = sweep.trials.map(({ trialId }) => trialId).filter((trialId) => !known.has(trialId));
@@ -112,6 +117,7 @@ export function buildReport(
       trials: sweep.trials.length,
       completed: completed.length,
       failed: failures.length,
+      pruned: pruned.length,
       missing: missing.length,
     },
     settings,
@@ -123,8 +129,18 @@ export function buildReport(
     verdicts: verdictsOf({ settings, comparisons, trends, axis, isPairTestingOmitted }),
     crossDecoding: crossSectionOf(joined, { settings, trials }),
     importances: importancesOf(varied, settings, trials),
-    findings: findingsOf({ joined, settings, trials, comparisons, anchors, headlineSnrDb, snrDb: evaluation.snrDb }),
+    findings: findingsOf({
+      joined,
+      isPartlyPruned,
+      settings,
+      trials,
+      comparisons,
+      anchors,
+      headlineSnrDb,
+      snrDb: evaluation.snrDb,
+    }),
     failures,
+    pruned,
     missing,
     warnings: sweep.warnings,
     reproduction: {
@@ -181,8 +197,7 @@ function variedOf(all: Hyperparameters[]): { varied: Name[]; fixed: Partial<Hype
 function groupBySetting(completed: CompletedTrial[]): CompletedTrial[][] {
   const groups = new Map<string, CompletedTrial[]>();
   for (const trial of completed) {
-    const { seed, ...setting } = trial.spec.hyperparameters;
-    const key = canonicalJson(setting);
+    const key = settingKey(trial.spec.hyperparameters);
     const group = groups.get(key);
     if (group) group.push(trial);
     else groups.set(key, [trial]);
@@ -190,6 +205,11 @@ function groupBySetting(completed: CompletedTrial[]): CompletedTrial[][] {
   const all = [...groups.values()];
   // Distilled settings by what varies, baselines last: a reference put in by the planner stands where its value belongs.
   return all.sort((a, b) => compareHyperparameters(a[0]?.spec.hyperparameters, b[0]?.spec.hyperparameters));
+}
+
+/** What trials of one setting have in common. */
+function settingKey({ seed: _seed, ...setting }: Hyperparameters): string {
+  return canonicalJson(setting);
 }
 
 function compareHyperparameters(a?: Hyperparameters, b?: Hyperparameters): number {
@@ -309,17 +329,38 @@ function reportTrialOf(trial: CompletedTrial, setting: number, headline: number)
   };
 }
 
-function failureOf(spec: TrialSpec, result: TrialResult, varied: Name[]): Report['failures'] {
-  if (result.status !== 'failed') return [];
-  const { hyperparameters } = spec;
+/** The setting of a trial that is in no group. */
+function labelIn(varied: Name[], hyperparameters: Hyperparameters): string {
   const isBaseline = hyperparameters.distillWeight === 0;
   const told = varied.filter((name) => !isBaseline || (name !== 'temperature' && name !== 'distillWeight'));
   const labels = told.map((name) => labelOf(name, hyperparameters[name]));
+  return (isBaseline ? ['no teacher', ...labels] : labels).join(', ');
+}
+
+function prunedOf({ hyperparameters }: TrialSpec, { trialId, pruned }: TrialResult, varied: Name[]): Report['pruned'] {
+  if (!pruned) return [];
+  const { cause, reason, epochs, bestLoss, decision } = pruned;
+  return [
+    {
+      trialId,
+      label: labelIn(varied, hyperparameters),
+      seed: hyperparameters.seed,
+      reason,
+      cause,
+      ...(epochs ? { epochs: epochs.length } : {}),
+      ...(bestLoss === undefined ? {} : { validationLoss: bestLoss }),
+      ...(decision ? { value: decision.value } : {}),
+    },
+  ];
+}
+
+function failureOf({ hyperparameters }: TrialSpec, result: TrialResult, varied: Name[]): Report['failures'] {
+  if (result.status !== 'failed') return [];
   const { reason = 'no reason was recorded', step } = result.failure ?? {};
   return [
     {
       trialId: result.trialId,
-      label: (isBaseline ? ['no teacher', ...labels] : labels).join(', '),
+      label: labelIn(varied, hyperparameters),
       seed: hyperparameters.seed,
       reason,
       ...(step === undefined ? {} : { step }),

@@ -10,6 +10,7 @@ import {
   MAX_TABLE_ROWS,
   omissionNote,
   overviewTable,
+  prunedTable,
   sizeTable,
   type Table,
   testTable,
@@ -93,6 +94,7 @@ function body(report: Report, language: Language): string {
         )
       : '',
     report.failures.length > 0 ? section(word('failures'), laidOut(failureTable(report, language))) : '',
+    report.pruned.length > 0 ? section(word('pruned'), laidOut(prunedTable(report, language))) : '',
     report.missing.length > 0 ? section(word('missing'), list(shortened(report.missing, language))) : '',
     report.warnings.length > 0 ? section(word('warnings'), list(report.warnings.map(({ message }) => message))) : '',
     section(word('conditions'), conditions(report)),
@@ -118,13 +120,14 @@ function shortened(ids: string[], language: Language): string[] {
 }
 
 function facts(report: Report, language: Language): string {
-  const { completed, failed, missing, trials } = report.counts;
+  const { completed, failed, pruned, missing, trials } = report.counts;
   const parts = [
     `${say('teacher', language)} ${report.teacher.name}`,
     `${say('corpus', language)} ${report.corpus.name}`,
     `${completed}/${trials} ${say('trials', language)}`,
     `${say('seeds', language)} ${report.seeds.length}`,
     ...(failed > 0 ? [`${say('failures', language)}: ${failed}`] : []),
+    ...(pruned > 0 ? [`${say('pruned', language)}: ${pruned}`] : []),
     ...(missing > 0 ? [`${say('missing', language)}: ${missing}`] : []),
   ];
   return escaped(parts.join(' · '));

@@ -25,7 +25,7 @@ describe('buildReport', () => {
     expect(report.settings[0]).toMatchObject({ role: 'reference', seeds: [1, 2, 3, 4, 5], values: { temperature: 1 } });
     expect(report).toMatchObject({ axis: 'temperature', varied: ['temperature'], headlineSnrDb: 12 });
     expect(report.fixed).toMatchObject({ distillPart: 'decoder', distillWeight: 0.7 });
-    expect(report.counts).toEqual({ trials: 25, completed: 25, failed: 0, missing: 0 });
+    expect(report.counts).toEqual({ trials: 25, completed: 25, failed: 0, pruned: 0, missing: 0 });
   });
 
   it('takes mean and interval over seeds at every SNR', () => {
@@ -68,7 +68,7 @@ describe('buildReport', () => {
       failing: ({ hyperparameters: h }) => (h.temperature === 4 && h.seed === 2 ? 'the loss became NaN' : undefined),
       withoutResult: ({ spec: { hyperparameters: h } }) => h.temperature === 8 && h.seed > 3,
     });
-    expect(report.counts).toEqual({ trials: 25, completed: 22, failed: 1, missing: 2 });
+    expect(report.counts).toEqual({ trials: 25, completed: 22, failed: 1, pruned: 0, missing: 2 });
     expect(report.failures).toEqual([
       { trialId: expect.any(String), label: 'T=4', seed: 2, reason: 'the loss became NaN', step: 17 },
     ]);

@@ -7,6 +7,7 @@ import type {
   Hyperparameters,
   Numerics,
   ParameterCounts,
+  PrunedFacts,
   TrialRole,
   Warning,
 } from '../records.js';
@@ -261,6 +262,16 @@ export interface ReportFailure {
   step?: number;
 }
 
+export interface ReportPruned extends Omit<ReportFailure, 'step'> {
+  cause: PrunedFacts['cause'];
+  // Where it had begun:
+  epochs?: number;
+  /** of its best epoch */
+  validationLoss?: number;
+  /** What early stopping compared. */
+  value?: number | null;
+}
+
 export interface RunSection {
   sweepId: string;
   owner: string;
@@ -316,7 +327,7 @@ export interface Report {
   axis: keyof Hyperparameters | null;
   /** Hyperparameters all trials share. */
   fixed: Partial<Hyperparameters>;
-  counts: { trials: number; completed: number; failed: number; missing: number };
+  counts: { trials: number; completed: number; failed: number; pruned: number; missing: number };
   settings: ReportSetting[];
   trials: ReportTrial[];
   /** Mean over trials: the teacher's own BLEU; teacher against itself (floor); untrained student (ceiling). */
@@ -336,6 +347,8 @@ export interface Report {
   importances: Importance[];
   findings: Finding[];
   failures: ReportFailure[];
+  /** Trials that the sweep gave up before their end; they take part in no comparison. */
+  pruned: ReportPruned[];
   /** Trials of the sweep without a result (cancelled). */
   missing: string[];
   warnings: Warning[];
