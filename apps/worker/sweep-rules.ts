@@ -13,7 +13,6 @@ import {
   type SweepRequest,
   type TrialResult,
   type TrialSpec,
-  trialInSweep,
   unaffordable,
 } from '#experiment';
 import {
@@ -34,6 +33,7 @@ const READS_AT_ONCE = 16;
 
 export class SweepRules {
   private readonly stopping: EarlyStopping | undefined;
+  private readonly seeds = new Map<string, number>();
 
   private constructor(
     private readonly store: ObjectStore,
@@ -75,6 +75,7 @@ export class SweepRules {
       const role = roles.get(trialId);
       return role !== undefined && !isSpared({ baseline, reference }, { role, hyperparameters });
     });
+    for (const { trialId, spec } of climbing) this.seeds.set(trialId, spec.hyperparameters.seed);
     const epochs = rungEpochs(stopping, first.spec.hyperparameters.epochs);
     if (climbing.length === 0 || epochs.length === 0) return undefined;
     return { measure: stopping.measure, epochs, trialIds: climbing.map(({ trialId }) => trialId) };
@@ -111,7 +112,9 @@ export class SweepRules {
   }
 
   private seedOf(trialId: string): number {
-    return trialInSweep(this.sweep, trialId)?.spec.hyperparameters.seed ?? 0;
+    const seed = this.seeds.get(trialId);
+    if (seed === undefined) throw new Error(`trial ${trialId} came to a rung that it does not climb`);
+    return seed;
   }
 
   private async valuesAt(rung: Rung): Promise<RungValue[]> {

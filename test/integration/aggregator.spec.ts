@@ -85,7 +85,7 @@ test('a sweep is settled without any event, with every form of the report', asyn
     expect(await store.head(file.key)).toMatchObject({ size: file.size, sha256: file.sha256 });
   }
   const report = JSON.parse((await store.get(keys.sweepReport('sweep-1', 'report.json'))).toString());
-  expect(report.counts).toEqual({ trials: 9, completed: 9, failed: 0, missing: 0 });
+  expect(report.counts).toEqual({ trials: 9, completed: 9, failed: 0, pruned: 0, missing: 0 });
 });
 
 test('the last event settles a sweep long before the next look, and the settling is announced', async () => {
