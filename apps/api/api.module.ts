@@ -22,6 +22,7 @@ import { PreparationsService } from './preparations/preparations.service.js';
 import { LiveService } from './records/live.service.js';
 import { RecordsService } from './records/records.service.js';
 import { RepairsController } from './repairs/repairs.controller.js';
+import { CostService } from './sweeps/cost.service.js';
 import { SweepReportsService } from './sweeps/sweep-reports.service.js';
 import { SweepSubmissionService } from './sweeps/sweep-submission.service.js';
 import { SweepsController } from './sweeps/sweeps.controller.js';
@@ -62,6 +63,7 @@ import { WorkersController } from './workers/workers.controller.js';
     VerificationsService,
     PreparationsService,
     SweepsService,
+    CostService,
     SweepSubmissionService,
     SweepReportsService,
     ControlsService,

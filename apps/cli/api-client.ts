@@ -2,6 +2,7 @@
 // the API's own sentence and faults.
 import type {
   CorpusRecord,
+  CostEstimate,
   EpochMetrics,
   Fault,
   HybridRecord,
@@ -68,6 +69,7 @@ export interface AcceptedSweep {
   trials: { trialId: string; role: TrialRole; hyperparameters: Hyperparameters }[];
   bundles: number;
   reused: number;
+  estimate?: CostEstimate;
   warnings: Warning[];
   waitsFor?: string[];
 }

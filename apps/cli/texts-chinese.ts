@@ -178,6 +178,15 @@ export const chinese: Texts = {
     `扫描 ${facts.id}：${facts.trials} 个试验，${facts.bundles} 组${facts.reused > 0 ? `，其中 ${facts.reused} 个以前已完成` : ''}`,
   distillationAccepted: (id) => `试验 ${id} 已接受`,
   planned: (trials, bundles, reused) => `${trials} 个试验，${bundles} 组，其中 ${reused} 个已完成；没有启动任何任务`,
+  costEstimate: ({ device, wall, workers, source }) =>
+    `约需设备时间 ${device}，在${workers === 0 ? '一个工作进程（尚无）' : ` ${workers} 个工作进程`}上约 ${wall}；依据：${source}`,
+  costSource: (source) =>
+    ({
+      'same-shape': '同样形状的训练所用时间',
+      'same-device': '此类设备上其他训练所用时间，误差在两倍以内',
+      'stated-rate': '设定的速率（尚无测量），仅为猜测',
+    })[source],
+  costCompared: (spent, expected) => `设备时间：${spent}，预计 ${expected}`,
   warning: (message) => `警告：${message}`,
   notWaiting: (id, command) => `它会自行继续；“${command} watch ${id}”跟踪，“${command} status ${id}”查看一次`,
   sweepGoesOn: (id, command) =>

@@ -141,6 +141,15 @@ export const english = {
   distillationAccepted: (id: string) => `trial ${id} accepted`,
   planned: (trials: number, bundles: number, reused: number) =>
     `${trials} trials in ${bundles} bundles, ${reused} of them already done; nothing was started`,
+  costEstimate: (cost: { device: string; wall: string; workers: number; source: string }) =>
+    `about ${cost.device} of device time, ${cost.wall} on ${cost.workers === 0 ? 'one worker (none is there yet)' : `${cost.workers} worker${cost.workers === 1 ? '' : 's'}`}; by ${cost.source}`,
+  costSource: (source: 'same-shape' | 'same-device' | 'stated-rate') =>
+    ({
+      'same-shape': 'what trainings of the same shape took',
+      'same-device': 'what other trainings took on such a device; within a factor of two',
+      'stated-rate': 'a stated rate, for nothing was measured yet; a guess',
+    })[source],
+  costCompared: (spent: string, expected: string) => `device time: ${spent}, expected were ${expected}`,
   warning: (message: string) => `warning: ${message}`,
   notWaiting: (id: string, command: string) =>
     `it goes on by itself; '${command} watch ${id}' shows it, '${command} status ${id}' looks once`,

@@ -11,10 +11,12 @@ import {
   type TeacherRecord,
   type TrialRecord,
   type TrialSpec,
+  type TrialSummary,
 } from '#experiment';
 import { type BundleJob, GivenBack, type JobContext } from '#queue';
 import { getJson, isOpenTrial, isPrunedFor, keys, readTrialState, StoreUnavailable } from '#storage';
 import { BundleCheckpoints } from './bundle-checkpoints.js';
+import { storeRate } from './bundle-rate.js';
 import { BundleStarts, MOST_DEATHS } from './bundle-starts.js';
 import { type CheckpointManifest, checkpointJobOf } from './checkpoint-manifest.js';
 import { isDiskFull } from './disk-room.js';
@@ -67,6 +69,7 @@ export class BundleRun {
   /** What the sweep says of which trials go on; absent: nothing. */
   private rules: SweepRules | undefined;
   private readonly decisions = new Map<string, RungDecision>();
+  private readonly summaries: TrialSummary[] = [];
   private live?: LiveBundle;
   private trainer?: ForkedTrainer;
 
@@ -213,6 +216,7 @@ export class BundleRun {
   }
 
   private async train(workFolder: string, from: StoredCheckpoint | undefined): Promise<void> {
+    const begunAt = performance.now();
     this.checkpoints = new BundleCheckpoints(this.tools, this.job.bundleId, this.fence, workFolder);
     const job = await patiently(this.tools, this.context, () => this.trainerJob(from));
     const together = job.trials.map(({ trialId }) => trialId);
@@ -233,6 +237,8 @@ export class BundleRun {
     this.conclude(end);
     if (!isStored) stopIfAsked(this.context);
     await storing;
+    const wallSeconds = (performance.now() - begunAt) / 1000;
+    if (!from) await storeRate(this.tools, { ...job, summaries: this.summaries, wallSeconds });
   }
 
   /** The trainer's job: the open trials, or, where a checkpoint has them, all the trials that were trained together there. */
@@ -369,6 +375,7 @@ export class BundleRun {
 
   private async complete({ retry }: OpenTrial, message: CompletedMessage, workFolder: string): Promise<void> {
     const output = this.trainer?.output.text() ?? '';
+    this.summaries.push(message.summary);
     await this.results.completed({ ...message, retry, folder: `${workFolder}/${message.trialId}`, output });
     await this.live?.drop(message.trialId, 'completed');
   }

@@ -2,6 +2,7 @@
 
 export * from './budget.js';
 export { bundleMemoryBytes } from './bundle-memory.js';
+export * from './cost.js';
 export * from './cross-decoding.js';
 export * from './early-stopping.js';
 export * from './errors.js';

@@ -356,6 +356,8 @@ export interface SweepRecord {
   /** Where and when they run; absent in records of earlier versions. */
   placement?: Placement;
   warnings: Warning[];
+  /** Absent in records of earlier versions. */
+  estimate?: CostEstimate;
   createdAt: string;
 }
 
@@ -379,6 +381,32 @@ export interface SettledRecord {
   /** report.json, report.csv, report.md, report.html, *.svg; none when nothing completed */
   reportFiles: StoredFile[];
   settledAt: string;
+}
+
+/** What a sweep was expected to take when it was accepted (with what it had been expected to before, when it was extended). */
+export interface CostEstimate {
+  /** Training and evaluation, summed over bundles. */
+  deviceSeconds: number;
+  /** From the start to the last trial's end, on the workers there were. */
+  wallSeconds: number;
+  workers: number;
+  /** Where the figure comes from: trainings of the same shape, others on such a device, or a stated rate. */
+  source: 'same-shape' | 'same-device' | 'stated-rate';
+}
+
+/** What one bundle took that a process trained from its beginning to its end; the newest of each shape, size and device. */
+export interface BundleRate {
+  /** shapeIdOf */
+  shape: string;
+  students: number;
+  /** multiply-accumulates, by the arithmetic of cost.ts */
+  work: { training: number; evaluation: number; steps: number };
+  trainingSeconds: number;
+  evaluationSeconds: number;
+  /** Beside these two. */
+  overheadSeconds: number;
+  device: { cpu: string; threads: number; library: string; device: string };
+  measuredAt: string;
 }
 
 /** A sweep that the retention policy leaves alone, with all that it refers to. */

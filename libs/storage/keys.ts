@@ -103,6 +103,14 @@ export const keys = {
   sweepReport: (sweepId: string, file: string, version = 1) => `${sweepFolder(sweepId, version)}report/${safe(file)}`,
   sweeps: () => 'sweeps/',
 
+  /** What bundles took; overwritten by newer ones of the same shape, size and device. */
+  rate: (shape: string, deviceId: string, students: number) =>
+    `rates/shapes/${safe(shape)}/${safe(deviceId)}-${students}.json`,
+  ratesOfShape: (shape: string) => `rates/shapes/${safe(shape)}/`,
+  /** The newest of a device, whatever its shape. */
+  deviceRate: (deviceId: string) => `rates/devices/${safe(deviceId)}.json`,
+  deviceRates: () => 'rates/devices/',
+
   /** What trials of one seed had reached at a rung of a sweep's early stopping; each written once, like what was decided of it. */
   rungValues: (rung: Rung) => `${rungFolder(rung)}values/`,
   rungValue: (rung: Rung, trialId: string) => `${rungFolder(rung)}values/${safe(trialId)}.json`,

@@ -33,6 +33,7 @@ export class SweepsService {
     return {
       ...this.listItem(sweep, { settled, state, trials }),
       request: sweep.request,
+      ...(sweep.estimate ? { estimate: sweep.estimate } : {}),
       ...(waitsFor.length > 0 ? { waitsFor } : {}),
       reportFiles: reportFiles.map(({ name, size, sha256, contentType }) => ({ name, size, sha256, contentType })),
       trials,

@@ -1,6 +1,7 @@
 // From results to the report: groups trials by setting, takes means and intervals over seeds, gathers anchors and run
 // facts. Comparisons and verdicts are next door.
 
+import { spentSeconds } from '../budget.js';
 import { HEADLINE_SNR_DB, nearestIndex } from '../cross-decoding.js';
 import { HYPERPARAMETER_NAMES } from '../fields.js';
 import { canonicalJson } from '../identity.js';
@@ -148,7 +149,15 @@ export function buildReport(
       request: { ...(sweep.request as object), teacher: sweep.teacherId, corpus: sweep.corpusId },
     },
     hashes: { teacher: hashesOf(teacher.files), corpus: hashesOf(corpus.files) },
-    run: runOf(sweep, completed, groups),
+    run: runOf(
+      sweep,
+      completed,
+      groups,
+      spentSeconds(
+        sweep,
+        ordered.map(({ result }) => result),
+      ),
+    ),
   };
 }
 
@@ -368,7 +377,12 @@ function failureOf({ hyperparameters }: TrialSpec, result: TrialResult, varied: 
   ];
 }
 
-function runOf(sweep: SweepRecord, completed: CompletedTrial[], groups: CompletedTrial[][]): Report['run'] {
+function runOf(
+  sweep: SweepRecord,
+  completed: CompletedTrial[],
+  groups: CompletedTrial[][],
+  deviceSeconds: number,
+): Report['run'] {
   const tokensPerSecond = ({ epochs }: TrialSummary) =>
     mean(epochs.length > 0 ? epochs.map((e) => e.tokensPerSecond) : [0]);
   const numerics = new Map(completed.map(({ summary }) => [canonicalJson(summary.numerics), summary.numerics]));
@@ -396,6 +410,7 @@ function runOf(sweep: SweepRecord, completed: CompletedTrial[], groups: Complete
       latencyMs: medianOf(group.flatMap(({ summary }) => summary.latency?.student.medianMs ?? [])),
     })),
     teacherLatencyMs: medianOf(completed.flatMap(({ summary }) => summary.latency?.teacher.medianMs ?? [])),
+    cost: { expected: sweep.estimate ?? null, deviceSeconds },
   };
 }
 

@@ -166,6 +166,11 @@ function runFacts({ run }: Report): string {
     ]),
     ['training seconds, summed over trials', seconds((trial) => trial.trainingSeconds)],
     ['evaluation seconds, summed over trials', seconds((trial) => trial.evaluationSeconds)],
+    ['device-seconds spent', run.cost.deviceSeconds.toFixed(1)],
+    [
+      'device-seconds expected',
+      run.cost.expected ? `${run.cost.expected.deviceSeconds} (by ${run.cost.expected.source.replace('-', ' ')})` : '–',
+    ],
   ]);
 }
 

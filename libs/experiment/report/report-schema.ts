@@ -186,6 +186,20 @@ const run = exactly({
     }),
   ),
   teacherLatencyMs: maybe(number),
+  cost: exactly({
+    expected: {
+      oneOf: [
+        { type: 'null' },
+        exactly({
+          deviceSeconds: number,
+          wallSeconds: number,
+          workers: count,
+          source: choice('same-shape', 'same-device', 'stated-rate'),
+        }),
+      ],
+    },
+    deviceSeconds: number,
+  }),
 });
 
 const architecture = exactly({

@@ -3,6 +3,7 @@
 
 import type {
   Architecture,
+  CostEstimate,
   EvaluationSettings,
   Hyperparameters,
   Numerics,
@@ -297,6 +298,8 @@ export interface RunSection {
     latencyMs: number | null;
   }[];
   teacherLatencyMs: number | null;
+  /** What it was expected to take and what it took, device-seconds; null where nothing was expected (earlier versions). */
+  cost: { expected: CostEstimate | null; deviceSeconds: number };
 }
 
 export interface Report {
