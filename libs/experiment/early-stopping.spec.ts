@@ -52,7 +52,7 @@ describe('rungs', () => {
   });
 
   it('say in one sentence why', () => {
-    const decision = decideAtRung(value('t3', 3.14159), [value('a', 1), value('b', 2)], stopping);
+    const decision = decideAtRung(value('t3', Math.PI), [value('a', 1), value('b', 2)], stopping);
     expect(stoppingReason(decision, stopping)).toBe(
       'Stopped early after 3 epochs: its validation loss (3.142) was number 3 of the 3 trials of its seed that had come so far, and the best 1 go on.',
     );

@@ -1,8 +1,10 @@
 // Guidance known before anything is trained: what is likely to disappoint, why, and the way out. Warnings never change a
 // request; what cannot work at all is a fault (plan.ts).
+import { rungEpochs } from './early-stopping.js';
 import { compressionOf, countParameters, studentArchitecture } from './parameters.js';
 import type { PlannedTrial } from './plan.js';
 import type { CorpusRecord, Hyperparameters, TeacherRecord, Warning } from './records.js';
+import type { EarlyStopping } from './requests.js';
 
 /** What a planned sweep (or distillation) is judged by. */
 export interface WarningContext {
@@ -11,6 +13,10 @@ export interface WarningContext {
   trials: readonly PlannedTrial[];
   /** As asked for; plans clamp it to the held-out sentences there are. */
   evaluationSentences: number;
+  /** As asked for; absent: all are trained to the end. */
+  earlyStopping?: EarlyStopping | undefined;
+  /** Trials that are trained together. */
+  bundles?: readonly string[][];
 }
 
 type Rule = (context: WarningContext, asked: Hyperparameters[]) => string | undefined;
@@ -131,6 +137,15 @@ const RULES: Record<string, Rule> = {
     const best = Math.max(...teacher.scores.bleu1);
     if (!(best < 0.5)) return undefined;
     return `The teacher itself reaches only BLEU-1 ${best.toFixed(2)}: there is little to learn from it; train it longer first.`;
+  },
+  'no-rung': ({ earlyStopping }, asked) => {
+    if (!earlyStopping || asked.some((h) => rungEpochs(earlyStopping, h.epochs).length > 0)) return undefined;
+    return `Early stopping begins after ${earlyStopping.graceEpochs} epochs and no trial has more: nothing will be stopped; lower graceEpochs or train longer.`;
+  },
+  'stopped-in-bundles': ({ earlyStopping, bundles = [] }) => {
+    if (!earlyStopping || !bundles.some(({ length }) => length > 1)) return undefined;
+    const most = Math.max(...bundles.map(({ length }) => length));
+    return `Up to ${most} students train together: one that is stopped early frees the device only when all of its bundle have ended; set trialsPerBundle to 1 if device time is to be saved.`;
   },
   'few-test-sentences': ({ trials, evaluationSentences }) => {
     const used = trials[0]?.spec.evaluation.sentences ?? evaluationSentences;

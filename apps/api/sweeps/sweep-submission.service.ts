@@ -103,7 +103,14 @@ export class SweepSubmissionService implements OnModuleDestroy {
       trials,
       bundles,
       placement: placementOf(request, bundles, { trials, teacher, corpus }),
-      warnings: warningsFor({ teacher, corpus, trials, evaluationSentences: request.evaluation.sentences }),
+      warnings: warningsFor({
+        teacher,
+        corpus,
+        trials,
+        evaluationSentences: request.evaluation.sentences,
+        earlyStopping: request.earlyStopping,
+        bundles,
+      }),
     };
   }
 

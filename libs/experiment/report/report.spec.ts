@@ -77,6 +77,36 @@ describe('buildReport', () => {
     expect(test?.n).toBe(2);
   });
 
+  it('lists pruned trials with what they had, compares without them, and warns where a setting has lost seeds', () => {
+    const { sweep, results } = syntheticSweep({ teacher: 'demo', ...temperatures });
+    const pruned = results.map(({ spec, result }) => {
+      const { temperature, seed, distillWeight } = spec.hyperparameters;
+      if (temperature !== 4 || seed > 2 || distillWeight === 0) return { spec, result };
+      const { summary, ...rest } = result;
+      const facts = { sweepId: sweep.sweepId, cause: 'early-stopping', reason: 'behind', bestLoss: 2.5 } as const;
+      const had = { ...facts, epochs: summary?.epochs.slice(0, 3) ?? [], trainingSeconds: 7 };
+      return { spec, result: { ...rest, status: 'pruned' as const, pruned: had } };
+    });
+    const report = buildReport(sweep, syntheticTeacher, syntheticCorpus, pruned);
+    expect(report.counts).toEqual({ trials: 25, completed: 23, failed: 0, pruned: 2, missing: 0 });
+    expect(report.pruned[0]).toEqual({
+      trialId: expect.any(String),
+      label: 'T=4',
+      seed: 1,
+      reason: 'behind',
+      cause: 'early-stopping',
+      epochs: 3,
+      validationLoss: 2.5,
+    });
+    const four = report.settings.findIndex(({ label }) => label === 'T=4');
+    expect(report.settings[four]?.seeds).toEqual([3, 4, 5]);
+    expect(report.findings.find(({ code }) => code === 'partly-pruned')?.settings).toEqual([four]);
+    expect(renderMarkdown(report)).toContain('## Pruned trials');
+    expect(renderHtml(report)).toContain('behind');
+    const others = report.run.trials.reduce((sum, one) => sum + one.trainingSeconds + one.evaluationSeconds, 0);
+    expect(report.run.cost).toEqual({ expected: null, deviceSeconds: expect.closeTo(others + 14, 6) });
+  });
+
   it('reports a sweep in which nothing completed', () => {
     const report = reportOf(temperatures, { failing: () => 'out of memory' });
     expect(report.verdicts[0]?.conclusion).toBe('nothing-completed');
