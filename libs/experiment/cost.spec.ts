@@ -32,7 +32,7 @@ describe('the shape of a training', () => {
 
 describe('work', () => {
   it('grows with epochs, students and sizes, and is less behind a frozen side', () => {
-    const work = (base: object, students = 1) => bundleWork({ spec: specOf(base), students }, context);
+    const work = (base: Record<string, unknown>, students = 1) => bundleWork({ spec: specOf(base), students }, context);
     expect(work({ epochs: 4 }).training / work({ epochs: 2 }).training).toBeCloseTo(2, 5);
     expect(work({ epochs: 4 }).evaluation).toBe(work({ epochs: 2 }).evaluation);
     expect(work({}, 4).training).toBeGreaterThan(2 * work({}).training);
