@@ -1,6 +1,6 @@
 // A sweep that is not settled yet, as one aggregator remembers it between two looks at the record: what has ended is not
 // asked for again.
-import { type SweepRecord, trialInSweep } from '#experiment';
+import { type SweepRecord, type TrialResult, trialInSweep } from '#experiment';
 import { hasTrialEnded, keys, type ObjectStore, putJsonIfAbsent, readTrialState } from '#storage';
 import { inParallel } from './in-parallel.js';
 
@@ -18,6 +18,8 @@ export class OpenSweep {
   private readonly asked: Set<string>;
   private readonly ended = new Set<string>();
   private readonly paused = new Set<string>();
+  /** Results that have been read for its budget. */
+  readonly results = new Map<string, TrialResult>();
   private nextLookAt = Number.NEGATIVE_INFINITY;
 
   constructor(readonly record: SweepRecord) {

@@ -69,7 +69,6 @@ export class ReconcilerService {
       if (mine.length === 0) continue;
       await this.attempt(sweep.record.sweepId, async () => {
         await sweep.look(this.store, mine);
-        await this.keepToBudget(sweep);
         if (sweep.isOver) await this.settle(sweep);
       });
     }
@@ -96,7 +95,7 @@ export class ReconcilerService {
   /** Ends what the sweep cannot pay for, and takes its jobs out of the queue. */
   private async keepToBudget(sweep: OpenSweep): Promise<void> {
     if (sweep.isOver) return;
-    const pruned = await pruneUnaffordable(this.store, sweep.record);
+    const pruned = await pruneUnaffordable(this.store, sweep.record, sweep.results);
     if (pruned.length === 0) return;
     sweep.close(pruned);
     const { sweepId, name } = sweep.record;

@@ -8,7 +8,9 @@ import {
   type RungDecision,
   type RungValue,
   readSpending,
+  remembering,
   rungEpochs,
+  type SpendingReader,
   type SweepRecord,
   type SweepRequest,
   type TrialResult,
@@ -30,6 +32,14 @@ import {
 import type { TrainerJob } from './trainer-protocol.js';
 
 const READS_AT_ONCE = 16;
+
+/** Results of the sweep whose bundles this worker takes one after another. */
+let remembered = { sweepId: '', results: new Map<string, TrialResult>() };
+
+function resultsOf(sweepId: string): Map<string, TrialResult> {
+  if (remembered.sweepId !== sweepId) remembered = { sweepId, results: new Map() };
+  return remembered.results;
+}
 
 export class SweepRules {
   private readonly stopping: EarlyStopping | undefined;
@@ -54,10 +64,11 @@ export class SweepRules {
     const budget = budgetOf(sweep);
     if (budget === undefined || trialIds.length === 0) return [];
     if ((await readBundleState(store, bundleId)).hasBegun) return [];
-    const { spent } = await readSpending(sweep, {
+    const reader: SpendingReader = {
       ending: (trialId) => readTrialEnding<TrialResult>(store, trialId, sweep),
       bundle: (id) => readBundleState(store, id),
-    });
+    };
+    const { spent } = await readSpending(sweep, remembering(reader, resultsOf(sweep.sweepId)));
     if (spent < budget) return [];
     for (const trialId of trialIds)
       await putJsonIfAbsent(store, keys.trialPruned(trialId, sweep.sweepId), unaffordable(sweep, trialId, spent));

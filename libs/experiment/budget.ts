@@ -31,6 +31,21 @@ export interface SpendingReader {
   bundle(bundleId: string): Promise<{ hasBegun: boolean; seconds: number; students: number }>;
 }
 
+/** The same reader, which asks for no trial again that has completed or was stopped early: neither ever changes. */
+export function remembering(reader: SpendingReader, known: Map<string, TrialResult>): SpendingReader {
+  return {
+    bundle: reader.bundle,
+    ending: async (trialId) => {
+      const result = known.get(trialId);
+      if (result) return { hasEnded: true, result };
+      const ending = await reader.ending(trialId);
+      if (ending.result?.status === 'completed' || ending.result?.pruned?.cause === 'early-stopping')
+        known.set(trialId, ending.result);
+      return ending;
+    },
+  };
+}
+
 /** What the sweep has spent, and which of its open trials nobody has begun. */
 export async function readSpending(
   sweep: Pick<SweepRecord, 'createdAt' | 'bundles'>,

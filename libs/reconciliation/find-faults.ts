@@ -108,7 +108,7 @@ async function* unmarkedTrials({ store }: Place, open: SweepRecord[], states: Tr
     if (!paused.has(sweep.sweepId)) continue;
     const own = sweep.trials.map(({ trialId }) => trialId).filter((trialId) => !wanted.has(trialId));
     for (const [trialId, state] of await states.of(own)) {
-      if (!isOpenTrial(state)) continue;
+      if (!isOpenTrial(state, sweep)) continue;
       const message = `Trial ${trialId} goes on although its sweep ${sweep.sweepId} is paused.`;
       const note = { pausedAt: new Date().toISOString() };
       const mend = async () => void (await putJsonIfAbsent(store, keys.trialPaused(trialId), note));
