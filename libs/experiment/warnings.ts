@@ -15,6 +15,8 @@ export interface WarningContext {
   evaluationSentences: number;
   /** As asked for; absent: all are trained to the end. */
   earlyStopping?: EarlyStopping | undefined;
+  /** Settings are drawn at random: what varies together does so by chance. */
+  isDrawn?: boolean;
   /** Trials that are trained together. */
   bundles?: readonly string[][];
 }
@@ -58,7 +60,8 @@ const RULES: Record<string, Rule> = {
     if (many.length === 0) return undefined;
     return `${many.join(', ')} student layers are more than the teacher's ${least}: the student is larger than what it learns from, and the layers beyond cannot start from the teacher; use at most ${least}.`;
   },
-  'temperature-and-weight-varied': (_, asked) => {
+  'temperature-and-weight-varied': ({ isDrawn }, asked) => {
+    if (isDrawn) return undefined;
     const taught = asked.filter((h) => h.distillWeight > 0);
     const temperatures = distinct(taught.map((h) => h.temperature));
     const weights = distinct(taught.map((h) => h.distillWeight));

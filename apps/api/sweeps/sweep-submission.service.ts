@@ -109,6 +109,7 @@ export class SweepSubmissionService implements OnModuleDestroy {
         trials,
         evaluationSentences: request.evaluation.sentences,
         earlyStopping: request.earlyStopping,
+        isDrawn: request.search === 'random',
         bundles,
       }),
     };
