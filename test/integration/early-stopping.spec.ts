@@ -167,3 +167,27 @@ test('a sweep that does not stop early trains what another one has stopped', asy
   expect(result?.summary?.epochs).toHaveLength(12);
   expect(await prunedOf(stopped)).toBeDefined();
 });
+
+test('a worker begins nothing that its sweep cannot pay for', async () => {
+  const { trialIds } = await real.enqueue(12, { hasRules: true });
+  const sweep = await getJson<SweepRecord>(real.store, keys.sweep(SWEEP));
+  const trials = [...sweep.trials, { trialId: 'done', role: 'requested' as const }];
+  const bundles = [...sweep.bundles, ['done']];
+  await putJson(real.store, keys.sweep(SWEEP), { ...sweep, trials, bundles, request: { budget: 4 } });
+  const summary = { trainingSeconds: 3, evaluationSeconds: 2 };
+  const finishedAt = new Date().toISOString();
+  await putJson(real.store, keys.trial('done'), {});
+  await putJson(real.store, keys.trialResult('done'), { trialId: 'done', status: 'completed', summary, finishedAt });
+  real.startWorker();
+  for (const trialId of trialIds) {
+    const pruned = await eventually(async () => (await prunedOf(trialId)) ?? expect.fail('not yet'));
+    expect(pruned.pruned).toMatchObject({
+      cause: 'budget',
+      reason: expect.stringContaining('spent 5 of its budget of 4'),
+    });
+  }
+  await eventually(async () => expect(await real.fleet.counts()).toEqual({ waiting: 0, active: 0 }));
+  expect(real.logs[0]).toContain('is not begun: the budget of its sweep is spent');
+  expect(real.logs[0]).not.toContain('attempt 1\n');
+  for (const trialId of trialIds) expect(await findJson(real.store, keys.trialResult(trialId))).toBeUndefined();
+});
