@@ -1,6 +1,6 @@
 // A sweep that is not settled yet, as one aggregator remembers it between two looks at the record: what has ended is not
 // asked for again.
-import { type SweepRecord, trialInSweep } from '#experiment';
+import { type SweepRecord, type TrialResult, trialInSweep } from '#experiment';
 import { hasTrialEnded, keys, type ObjectStore, putJsonIfAbsent, readTrialState } from '#storage';
 import { inParallel } from './in-parallel.js';
 
@@ -18,6 +18,8 @@ export class OpenSweep {
   private readonly asked: Set<string>;
   private readonly ended = new Set<string>();
   private readonly paused = new Set<string>();
+  /** Results that have been read for its budget. */
+  readonly results = new Map<string, TrialResult>();
   private nextLookAt = Number.NEGATIVE_INFINITY;
 
   constructor(readonly record: SweepRecord) {
@@ -55,11 +57,16 @@ export class OpenSweep {
     await inParallel(trialIds, READS_AT_ONCE, async (trialId) => {
       const state = await readTrialState(store, trialId);
       if (!state.exists) await writeTrial(store, this.record, trialId);
-      if (hasTrialEnded(state)) this.ended.add(trialId);
+      if (hasTrialEnded(state, this.record)) this.ended.add(trialId);
       if (state.isPaused) this.paused.add(trialId);
       else this.paused.delete(trialId);
     });
     this.nextLookAt = performance.now() + this.openTrials.length * LOOK_MS_PER_TRIAL;
+  }
+
+  /** These trials are over for the sweep: it could not pay for them. */
+  close(trialIds: string[]): void {
+    for (const trialId of trialIds) this.ended.add(trialId);
   }
 
   /** What was thought over is open again (a failed trial retried, a cancelled one wanted after all). */

@@ -9,6 +9,7 @@ import { getJson, keys, listFolders, type ObjectStore, type SweepState, sweepSta
 import { FLEET, STORE } from './connections.js';
 import { OpenSweep } from './open-sweep.js';
 import { settleSweep } from './settle-sweep.js';
+import { pruneUnaffordable } from './sweep-budget.js';
 
 /** How long workers are given to report to a Redis that was wiped. */
 const NEW_REDIS_MS = 2_000;
@@ -84,10 +85,25 @@ export class ReconcilerService {
       if (!isCancelled) {
         if (!sweep.isDue) return;
         await sweep.look(this.store);
+        await this.keepToBudget(sweep);
         if (!sweep.isOver) return await this.putBackBundles(sweep);
       }
       await this.settle(sweep);
     });
+  }
+
+  /** Ends what the sweep cannot pay for, and takes its jobs out of the queue. */
+  private async keepToBudget(sweep: OpenSweep): Promise<void> {
+    if (sweep.isOver) return;
+    const pruned = await pruneUnaffordable(this.store, sweep.record, sweep.results);
+    if (pruned.length === 0) return;
+    sweep.close(pruned);
+    const { sweepId, name } = sweep.record;
+    this.logger.log(`sweep ${sweepId} '${name}': its budget is spent; ${pruned.length} trials are not begun`);
+    const gone = new Set(pruned);
+    await this.quietly(() => this.fleet.withdraw(bundleJobs(sweep.record, (trialId) => gone.has(trialId))));
+    for (const trialId of pruned)
+      await this.quietly(() => this.fleet.publish({ type: 'trial-ended', trialId, status: 'pruned' }));
   }
 
   private async settle(sweep: OpenSweep): Promise<void> {
@@ -106,7 +122,7 @@ export class ReconcilerService {
       if (!settling.isOurs) return;
       const { status, counts } = settling.record;
       this.logger.log(
-        `sweep ${sweepId} '${name}' ${status}: ${counts.completed} completed, ${counts.failed} failed, ${counts.cancelled} cancelled`,
+        `sweep ${sweepId} '${name}' ${status}: ${counts.completed} completed, ${counts.failed} failed, ${counts.cancelled} cancelled, ${counts.pruned ?? 0} pruned`,
       );
       await this.quietly(() => this.fleet.publish({ type: 'sweep-settled', sweepId, status }));
     } finally {

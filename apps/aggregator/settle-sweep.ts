@@ -5,11 +5,12 @@ import {
   type CorpusRecord,
   type SettledRecord,
   type SweepRecord,
+  type SweepRequest,
   type TeacherRecord,
   type TrialRecord,
   type TrialResult,
 } from '#experiment';
-import { findJson, getJson, hasTrialEnded, keys, type ObjectStore, putJsonIfAbsent, readTrialState } from '#storage';
+import { findJson, getJson, keys, type ObjectStore, putJsonIfAbsent, readTrialEnding } from '#storage';
 import { chartImages } from './chart-images.js';
 import { crossDecodingOf, openJoin, type SweepParts } from './cross-decoding.js';
 import { inParallel } from './in-parallel.js';
@@ -36,19 +37,17 @@ export async function settleSweep(store: ObjectStore, sweep: SweepRecord): Promi
   if (waitedFor) return { outcome: 'joining', preparationId: waitedFor, isNew: false };
   const trialIds = [...new Set(sweep.trials.map(({ trialId }) => trialId))];
   const trials = await inParallel(trialIds, READS_AT_ONCE, async (trialId) => {
-    const state = await readTrialState(store, trialId);
-    if (!state.exists) await writeTrial(store, sweep, trialId);
-    return { trialId, state };
+    const ending = await readTrialEnding<TrialResult>(store, trialId, sweep);
+    if (!ending.state.exists) await writeTrial(store, sweep, trialId);
+    return { trialId, ...ending };
   });
-  const open = trials.filter(({ state }) => !hasTrialEnded(state)).map(({ trialId }) => trialId);
+  const open = trials.filter(({ hasEnded }) => !hasEnded).map(({ trialId }) => trialId);
   if (open.length > 0 && !isCancelled) return { outcome: 'open', trialIds: open };
-  const results = await inParallel(trials, READS_AT_ONCE, async ({ trialId, state: { hasResult, retry } }) =>
-    hasResult ? await findJson<TrialResult>(store, keys.trialResult(trialId, retry)) : undefined,
-  );
-  const ended = results.filter((result) => result !== undefined);
+  const ended = trials.flatMap(({ result }) => result ?? []);
   const counts = countOf(ended, trialIds.length);
   const parts = counts.completed > 0 ? await reportParts(store, sweep, ended) : undefined;
-  const joined = parts && !isCancelled ? await crossDecodingOf(store, parts) : undefined;
+  const { crossDecoding: isJoined = true } = sweep.request as Partial<SweepRequest>;
+  const joined = parts && isJoined && !isCancelled ? await crossDecodingOf(store, parts) : undefined;
   if (joined?.state === 'open') return { outcome: 'joining', preparationId: joined.preparationId, isNew: joined.isNew };
   const record: SettledRecord = {
     sweepId,
@@ -84,12 +83,14 @@ async function reportParts(store: ObjectStore, sweep: SweepRecord, results: Tria
 }
 
 function countOf(results: TrialResult[], trials: number): SettledRecord['counts'] {
-  const completed = results.filter(({ status }) => status === 'completed').length;
-  return { completed, failed: results.length - completed, cancelled: trials - results.length };
+  const count = (status: TrialResult['status']) => results.filter((result) => result.status === status).length;
+  const [completed, failed, pruned] = [count('completed'), count('failed'), count('pruned')];
+  return { completed, failed, cancelled: trials - results.length, ...(pruned > 0 ? { pruned } : {}) };
 }
 
 /** Of a sweep whose trials have all ended without the sweep being cancelled as a whole. */
 export function statusOf({ completed, failed, cancelled }: SettledRecord['counts']): SettledRecord['status'] {
+  // What the sweep itself has pruned is no failure.
   if (failed + cancelled === 0) return 'completed';
   if (completed > 0) return 'completed_with_failures';
   return failed > 0 ? 'failed' : 'cancelled';

@@ -24,6 +24,7 @@ import { PreparationsService } from './preparations/preparations.service.js';
 import { LiveService } from './records/live.service.js';
 import { RecordsService } from './records/records.service.js';
 import { RepairsController } from './repairs/repairs.controller.js';
+import { CostService } from './sweeps/cost.service.js';
 import { SweepReportsService } from './sweeps/sweep-reports.service.js';
 import { SweepSubmissionService } from './sweeps/sweep-submission.service.js';
 import { SweepsController } from './sweeps/sweeps.controller.js';
@@ -66,6 +67,7 @@ import { WorkersController } from './workers/workers.controller.js';
     AnalysesService,
     PreparationsService,
     SweepsService,
+    CostService,
     SweepSubmissionService,
     SweepReportsService,
     ControlsService,

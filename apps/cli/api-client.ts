@@ -4,6 +4,7 @@ import type {
   AnalysisConditions,
   AnalysisReport,
   CorpusRecord,
+  CostEstimate,
   EpochMetrics,
   Fault,
   HybridRecord,
@@ -39,6 +40,7 @@ export interface TrialView {
   /** Without the epochs, which are at /metrics. */
   summary?: Omit<TrialSummary, 'epochs'>;
   failure?: { reason: string; step?: number };
+  pruned?: { reason: string };
   worker?: string;
   startedAt?: string;
   finishedAt?: string;
@@ -69,6 +71,7 @@ export interface AcceptedSweep {
   trials: { trialId: string; role: TrialRole; hyperparameters: Hyperparameters }[];
   bundles: number;
   reused: number;
+  estimate?: CostEstimate;
   warnings: Warning[];
   waitsFor?: string[];
 }

@@ -4,7 +4,7 @@ import { type AcceptedSweep, NotThere } from './api-client.js';
 import { openClient } from './connection.js';
 import type { Context } from './context.js';
 import { checked, extensionBody, type Flags, inFlags } from './request-flags.js';
-import { sayPlan } from './sweep.js';
+import { sayEstimate, sayPlan } from './sweep.js';
 import { EXIT_WRONG_REQUEST, Trouble } from './trouble.js';
 
 export type Action = 'cancel' | 'pause' | 'resume' | 'retry';
@@ -57,6 +57,7 @@ export async function extend(context: Context, id: string, flags: Flags & { dryR
     terminal.say(
       texts.extended({ id, version: accepted.version ?? 1, trials: accepted.trials.length, reused: accepted.reused }),
     );
+  if (!context.json) sayEstimate(context, accepted.estimate);
   for (const warning of accepted.warnings) terminal.say(terminal.colour('yellow', texts.warning(warning.message)));
 }
 

@@ -82,6 +82,8 @@ function eventLine({ texts, terminal }: Context, trial: TrialView, label: string
       return texts.trialCompleted(label, trial.summary?.bestLoss, trial.summary?.bestEpoch);
     case 'failed':
       return terminal.colour('red', texts.trialFailed(label, trial.failure?.reason ?? ''));
+    case 'pruned':
+      return texts.trialPruned(label, trial.pruned?.reason ?? '');
     case 'running':
       return texts.trialRunning(label, trial.progress?.workerId ?? '');
     default:

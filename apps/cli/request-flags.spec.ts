@@ -73,6 +73,28 @@ describe('flags of a sweep', () => {
       expect(chinese.fieldMeaning(name, meaning), name).toMatch(/[\u4e00-\u9fff]/);
   });
 
+  it('say what a random search draws from, and how often', () => {
+    const typed = '--trials 20 --search-seed 7 --lr log-uniform:1e-5..1e-2 --temperature uniform:1..16';
+    const more = '--student-layers int:1..4 --channel awgn,rayleigh --epochs 5 --no-cross-decoding';
+    expect(sweepBody(flagsOf(...typed.split(' '), ...more.split(' ')))).toEqual({
+      trials: 20,
+      searchSeed: 7,
+      crossDecoding: false,
+      base: { epochs: 5 },
+      space: {
+        learningRate: { logUniform: [1e-5, 1e-2] },
+        temperature: { uniform: [1, 16] },
+        studentLayers: { int: [1, 4] },
+        channel: ['awgn', 'rayleigh'],
+      },
+    });
+    expect(sweepBody(flagsOf('--search', 'random', '--temperature', '1,2'))).toEqual({
+      search: 'random',
+      space: { temperature: [1, 2] },
+    });
+    expect(inFlags({ path: 'space.learningRate', message: 'm' }, { lr: 'uniform:0..1' }).path).toBe('--lr');
+  });
+
   it('say seeds as a number or a list, and how students are measured', () => {
     expect(sweepBody(flagsOf('--seeds', '3')).seeds).toBe(3);
     const body = sweepBody(flagsOf('--seeds', '4,9', '--snr', '-6,0,6', '--test-sentences', '50', '--no-baseline'));

@@ -3,6 +3,7 @@
 import { type Command, Option } from 'commander';
 import {
   ANALYSIS_FIELDS,
+  EARLY_STOPPING_FIELDS,
   EVALUATION_FIELDS,
   EXTENSION_FIELDS,
   type Fault,
@@ -25,9 +26,14 @@ type Body = Record<string, unknown>;
 
 const SWEEP_FLAG_FIELDS: Fields = {
   name: SWEEP_FIELDS.name,
+  search: SWEEP_FIELDS.search,
+  trials: SWEEP_FIELDS.trials,
+  searchSeed: SWEEP_FIELDS.searchSeed,
   seeds: SWEEP_FIELDS.seeds,
   baseline: SWEEP_FIELDS.baseline,
   reference: SWEEP_FIELDS.reference,
+  budget: SWEEP_FIELDS.budget,
+  crossDecoding: SWEEP_FIELDS.crossDecoding,
   trialsPerBundle: SWEEP_FIELDS.trialsPerBundle,
   ...PLACEMENT_FIELDS,
 };
@@ -59,13 +65,15 @@ export function addPlacementFlags(command: Command, texts: Texts): void {
 
 export function addSweepFlags(command: Command, texts: Texts): void {
   addFlags(command, SWEEP_FLAG_FIELDS, texts, false);
+  addFlags(command, EARLY_STOPPING_FIELDS, texts, false);
 }
 
 /** Further values and seeds; without standard values, for there are none. */
 export function addExtensionFlags(command: Command, texts: Texts): void {
   const swept = Object.entries(HYPERPARAMETER_FIELDS as Fields).filter(([name]) => name !== 'seed');
-  for (const [name, field] of [...swept, ['seeds', EXTENSION_FIELDS.seeds as Field] as const]) {
-    const value = placeholderOf(field, name !== 'seeds');
+  const { vary: _vary, ...own } = EXTENSION_FIELDS as Fields;
+  for (const [name, field] of [...swept, ...Object.entries(own)]) {
+    const value = placeholderOf(field, !(name in own));
     command.addOption(new Option(`${flagOf(name, field)} <${value}>`, texts.fieldMeaning(name, field.meaning)));
   }
 }
@@ -102,6 +110,7 @@ function placeholderOf(field: Field, varying: boolean): string {
     numbers: 'x,x,…',
     seeds: 'n|s,s,…',
     labels: 'label,…',
+    settings: 'n',
   };
   const placeholder = one[field.kind as keyof typeof one] ?? field.kind;
   return varying && field.kind !== 'choice' ? `${placeholder},…` : placeholder;
@@ -117,6 +126,7 @@ function valueOfFlag(field: Field, text: unknown): unknown {
   switch (field.kind) {
     case 'integer':
     case 'number':
+    case 'settings':
       return numberOr(text);
     case 'range':
       return /^[^:]+:[^:]+$/.test(text) ? text.split(':').map(numberOr) : text;
@@ -143,22 +153,44 @@ function given(fields: Fields, flags: Flags): [string, Field, unknown][] {
   });
 }
 
-/** A sweep's body: the file's, with the flags over it; a flag with a list varies its hyper-parameter. */
+/** How a flag says what a random search draws from: 'log-uniform:1e-5..1e-2', 'uniform:1..16', 'int:1..4'. */
+const DISTRIBUTION = /^(uniform|log-uniform|int):(.*?)\.\.(.*)$/;
+
+function distributionOf(typed: unknown): Body | undefined {
+  const [, kind = '', low = '', high = ''] = (typeof typed === 'string' && DISTRIBUTION.exec(typed)) || [];
+  if (kind === '') return undefined;
+  return { [kind === 'log-uniform' ? 'logUniform' : kind]: [numberOr(low), numberOr(high)] };
+}
+
+/**
+ * A sweep's body: the file's, with the flags over it; a flag with a list varies its hyper-parameter, and in a random search is
+ * what is chosen from.
+ */
 export function sweepBody(flags: Flags, file: Body = {}): Body {
   const body: Body = { ...file };
+  const typedOver = given(HYPERPARAMETER_FIELDS, flags);
+  const isDrawn =
+    flags.search === 'random' ||
+    (flags.search === undefined && (file.search === 'random' || file.space !== undefined)) ||
+    typedOver.some(([, , typed]) => distributionOf(typed) !== undefined);
   const base: Body = { ...objectOr(file.base) };
   const vary: Body = { ...objectOr(file.vary) };
-  for (const [name, field, typed] of given(HYPERPARAMETER_FIELDS, flags)) {
-    delete base[name];
-    delete vary[name];
+  const space: Body = { ...objectOr(file.space) };
+  for (const [name, field, typed] of typedOver) {
+    for (const part of [base, vary, space]) delete part[name];
+    const distribution = distributionOf(typed);
     const values = typeof typed === 'string' ? typed.split(',').map((text) => valueOfFlag(field, text)) : [typed];
-    if (values.length > 1) vary[name] = values;
+    if (distribution) space[name] = distribution;
+    else if (values.length > 1) (isDrawn ? space : vary)[name] = values;
     else base[name] = values[0];
   }
   for (const [name, field, typed] of given(SWEEP_FLAG_FIELDS, flags)) body[name] = valueOfFlag(field, typed);
   setOrDrop(body, 'base', base, file.base);
   setOrDrop(body, 'vary', vary, file.vary);
+  setOrDrop(body, 'space', space, file.space);
   setOrDrop(body, 'evaluation', evaluationOf(flags, file.evaluation), file.evaluation);
+  const stopping = given(EARLY_STOPPING_FIELDS, flags).map(([name, field, typed]) => [name, valueOfFlag(field, typed)]);
+  if (stopping.length > 0) body.earlyStopping = { ...objectOr(file.earlyStopping), ...Object.fromEntries(stopping) };
   return body;
 }
 
@@ -167,8 +199,9 @@ export function extensionBody(flags: Flags): Body {
   const vary: Body = {};
   for (const [name, field, typed] of given(HYPERPARAMETER_FIELDS, flags))
     vary[name] = typeof typed === 'string' ? typed.split(',').map((text) => valueOfFlag(field, text)) : [typed];
-  const seeds = given({ seeds: SWEEP_FIELDS.seeds }, flags).map(([, field, typed]) => valueOfFlag(field, typed));
-  return { ...(Object.keys(vary).length > 0 ? { vary } : {}), ...(seeds.length > 0 ? { seeds: seeds[0] } : {}) };
+  const { vary: _vary, ...own } = EXTENSION_FIELDS as Fields;
+  const more = given(own, flags).map(([name, field, typed]) => [name, valueOfFlag(field, typed)] as const);
+  return { ...(Object.keys(vary).length > 0 ? { vary } : {}), ...Object.fromEntries(more) };
 }
 
 /** One distillation's body. */
@@ -230,12 +263,13 @@ export function checked<T>(parse: () => T, texts: Texts, flags: Flags): T {
 
 /** The fault with its path told as the flag that was typed, if it was one. */
 export function inFlags(fault: Fault, flags: Flags): Fault {
-  const match = /^(?:base\.|vary\.|evaluation\.)?(\w+)(?:\[\d+\])?$/.exec(fault.path);
+  const match = /^(?:base\.|vary\.|space\.|earlyStopping\.|evaluation\.)?(\w+)(?:\[\d+\])?$/.exec(fault.path);
   const name = match?.[1] ?? '';
   const fields: Fields = {
     ...ANALYSIS_FLAG_FIELDS,
     ...TEACHER_TRAINING_FLAG_FIELDS,
     ...SWEEP_FLAG_FIELDS,
+    ...EARLY_STOPPING_FIELDS,
     ...EVALUATION_FIELDS,
     ...HYPERPARAMETER_FIELDS,
   };

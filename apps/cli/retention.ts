@@ -24,7 +24,7 @@ const DAY_MS = 24 * 3600 * 1000;
 export async function* findDispensable(store: ObjectStore, policy: RetentionPolicy): AsyncGenerator<Dispensable> {
   const { trials: held } = await heldBySweeps(store, { settledDays: policy.checkpointDays, now: policy.now });
   for await (const { id: trialId, sizes } of listFolders(store, keys.trials())) {
-    const { retry, hasResult } = trialStateOf(new Set(sizes.keys()));
+    const { retry, hasResult, prunedIn } = trialStateOf(new Set(sizes.keys()));
     if (!hasResult) continue;
     const result = await findJson<TrialResult>(store, keys.trialResult(trialId, retry));
     if (!result || ageInDays(result.finishedAt, policy.now) < 1) continue;
@@ -34,6 +34,11 @@ export async function* findDispensable(store: ObjectStore, policy: RetentionPoli
         ? result.artifacts.filter(({ name, key }) => CHECKPOINT.test(name) && sizes.has(below(trialId, key)))
         : [];
     const referred = new Set(result.artifacts.map(({ key }) => below(trialId, key)));
+    // What a sweep kept of it when it stopped it early, while another had it trained to the end.
+    for (const sweepId of prunedIn) {
+      const pruned = await findJson<TrialResult>(store, keys.trialPruned(trialId, sweepId));
+      for (const { key } of pruned?.artifacts ?? []) referred.add(below(trialId, key));
+    }
     const orphans = [...sizes]
       .filter(([name]) => name.startsWith('attempts/') && !referred.has(name))
       .map(([name, size]) => ({ key: `${keys.trials()}${trialId}/${name}`, size }));

@@ -1,7 +1,7 @@
 // `semdistill sweep` and `semdistill distill`: ask, watch, say what came out and where it is.
 import { readFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
-import { HYPERPARAMETER_FIELDS, parseDistillationRequest, parseSweepRequest } from '#experiment';
+import { type CostEstimate, HYPERPARAMETER_FIELDS, parseDistillationRequest, parseSweepRequest } from '#experiment';
 import type { AcceptedDistillation, AcceptedSweep, ApiClient, TrialView } from './api-client.js';
 import { openClient } from './connection.js';
 import type { Context } from './context.js';
@@ -70,6 +70,7 @@ export async function sweep(context: Context, file: string | undefined, flags: S
       reused: accepted.reused,
     }),
   );
+  sayEstimate(context, accepted.estimate);
   for (const warning of accepted.warnings) terminal.say(terminal.colour('yellow', texts.warning(warning.message)));
   for (const sentence of accepted.waitsFor ?? []) terminal.say(terminal.colour('yellow', texts.waitsFor(sentence)));
   if (flags.wait === false) {
@@ -88,6 +89,9 @@ export async function watchSweep(context: Context, client: ApiClient, sweepId: s
   if (context.json) terminal.print(JSON.stringify({ sweep: followed.sweep, report }, null, 2));
   else if (report) sayVerdict(context, report);
   terminal.say(texts.workersTookPart(followed.workers));
+  const { expected, deviceSeconds } = report?.run.cost ?? {};
+  if (expected && deviceSeconds)
+    terminal.say(texts.costCompared(shownSeconds(deviceSeconds), shownSeconds(expected.deviceSeconds)));
   if (report) {
     terminal.say(
       texts.whereResultsAre(
@@ -100,7 +104,9 @@ export async function watchSweep(context: Context, client: ApiClient, sweepId: s
   }
   const { trials, counts, status } = followed.sweep;
   if (status === 'cancelled') throw new Trouble(texts.sweepWasCancelled(sweepId), EXIT_FAILED);
-  const failed = trials.length - (counts.completed ?? 0);
+  const pruned = counts.pruned ?? 0;
+  if (pruned > 0) terminal.say(texts.trialsPruned(pruned, trials.length));
+  const failed = trials.length - (counts.completed ?? 0) - pruned;
   if (failed > 0) throw new Trouble(texts.trialsFailed(failed, trials.length), EXIT_FAILED);
 }
 
@@ -169,7 +175,9 @@ async function told<T>(flags: Flags, ask: () => Promise<T>): Promise<T> {
 }
 
 function names(body: Record<string, unknown>): string[] {
-  return [body.base, body.vary].flatMap((part) => (typeof part === 'object' && part !== null ? Object.keys(part) : []));
+  return [body.base, body.vary, body.space].flatMap((part) =>
+    typeof part === 'object' && part !== null ? Object.keys(part) : [],
+  );
 }
 
 async function readRequestFile({ texts, workingFolder }: Context, file: string): Promise<Record<string, unknown>> {
@@ -207,8 +215,17 @@ export function sayPlan(context: Context, plan: AcceptedSweep): void {
     table.push([shownSetting(trial, varying) || '-', String(trial.hyperparameters.seed), texts.role(trial.role)]);
   terminal.print(table.toString());
   terminal.say(texts.planned(plan.trials.length, plan.bundles, plan.reused));
+  sayEstimate(context, plan.estimate);
   for (const warning of plan.warnings) terminal.say(terminal.colour('yellow', texts.warning(warning.message)));
   for (const sentence of plan.waitsFor ?? []) terminal.say(terminal.colour('yellow', texts.waitsFor(sentence)));
+}
+
+/** What it will take, and how that is known. */
+export function sayEstimate({ terminal, texts }: Context, estimate: CostEstimate | undefined): void {
+  if (!estimate) return;
+  const { deviceSeconds, wallSeconds, workers, source } = estimate;
+  const time = { device: shownSeconds(deviceSeconds), wall: shownSeconds(wallSeconds) };
+  terminal.say(texts.costEstimate({ ...time, workers, source: texts.costSource(source) }));
 }
 
 /** --output-path takes all files, --hybrid-output the hybrid alone, both under the names users know. */

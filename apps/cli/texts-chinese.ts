@@ -14,7 +14,7 @@ const STATUS_ZH: Record<string, string> = {
   completed_with_failures: '完成（有失败）',
   failed: '失败',
   cancelled: '已取消',
-  pruned: '提前停止',
+  pruned: '被剪除',
 };
 const FIELDS_ZH: Record<string, string> = {
   temperature: '蒸馏温度 T：教师与学生的输出分布都按它软化',
@@ -56,6 +56,15 @@ const FIELDS_ZH: Record<string, string> = {
   seeds: '每个设置对每个种子训练一次：列表，或 n 表示 1 到 n',
   baseline: '加入无教师（权重 0）的对照试验',
   reference: '加入温度 1 的试验',
+  search:
+    '设置如何得到：grid 全部组合，random 随机抽取（如 log-uniform:1e-5..1e-2、uniform:1..16、int:1..4，逗号列表为选项），list 列表',
+  trials: '随机搜索抽取的设置数',
+  searchSeed: '随机搜索的种子；相同的种子抽取相同的设置',
+  crossDecoding: '试验结束后让每个发射端与每个接收端互相解码（最多 16 个模型）',
+  budget: '扫描最多使用的设备秒数：用完后不再开始新试验，正在运行的会完成',
+  measure: '提前停止（ASHA）所比较的量，越小越好：验证损失 validationLoss，或与教师的 JSD 距离 divergence',
+  reduction: '每个台阶上只有最好的几分之一继续',
+  graceEpochs: '第一个台阶之前的轮数',
   trialsPerBundle: '一个进程中最多同时训练的试验数',
   priority: '在本人任务中的优先级，9 最先；不影响他人',
   pool: '由哪个池的工作进程训练',
@@ -186,6 +195,15 @@ export const chinese: Texts = {
     `扫描 ${facts.id}：${facts.trials} 个试验，${facts.bundles} 组${facts.reused > 0 ? `，其中 ${facts.reused} 个以前已完成` : ''}`,
   distillationAccepted: (id) => `试验 ${id} 已接受`,
   planned: (trials, bundles, reused) => `${trials} 个试验，${bundles} 组，其中 ${reused} 个已完成；没有启动任何任务`,
+  costEstimate: ({ device, wall, workers, source }) =>
+    `约需设备时间 ${device}，在${workers === 0 ? '一个工作进程（尚无）' : ` ${workers} 个工作进程`}上约 ${wall}；依据：${source}`,
+  costSource: (source) =>
+    ({
+      'same-shape': '同样形状的训练所用时间',
+      'same-device': '此类设备上其他训练所用时间，误差在两倍以内',
+      'stated-rate': '设定的速率（尚无测量），仅为猜测',
+    })[source],
+  costCompared: (spent, expected) => `设备时间：${spent}，预计 ${expected}`,
   warning: (message) => `警告：${message}`,
   notWaiting: (id, command) => `它会自行继续；“${command} watch ${id}”跟踪，“${command} status ${id}”查看一次`,
   sweepGoesOn: (id, command) =>
@@ -195,6 +213,8 @@ export const chinese: Texts = {
   trialCompleted: (label, loss, epoch) =>
     `${label}：完成${loss === undefined ? '' : `，最佳验证损失 ${loss.toFixed(4)}（第 ${epoch} 轮）`}`,
   trialFailed: (label, reason) => `${label}：失败：${reason}`,
+  trialPruned: (label, reason) => `${label}：被剪除：${reason}`,
+  trialsPruned: (pruned, all) => `${all} 个试验中有 ${pruned} 个被剪除（预算或提前停止），原因见报告`,
   trialRunning: (label, worker) => `${label}：开始运行${worker ? `（${worker}）` : ''}`,
   trialNow: (label, state) => `${label}：${state}`,
   sweepProgress: (p) =>
@@ -301,7 +321,8 @@ export const chinese: Texts = {
   helpState: '保存一切的文件夹（默认：.semdistill）',
   helpDemo: '在真实文本上从头到报告运行一次温度扫描',
   helpKeep: '保持运行，直到 Ctrl-C',
-  helpSweep: '对给定值的所有组合训练学生；逗号列表表示变化',
+  helpSweep:
+    '对给定值的所有组合训练学生；逗号列表表示变化；范围（--lr log-uniform:1e-5..1e-2、--temperature uniform:1..16、--student-layers int:1..4）随机抽取 --trials 次',
   helpSweepFile: 'JSON 格式的扫描请求；命令行参数优先',
   helpTeacher: '教师的名称或标识（默认：demo，缺少时生成）',
   helpCorpus: '语料的名称或标识（默认：教师的语料）',

@@ -143,6 +143,15 @@ export const english = {
   distillationAccepted: (id: string) => `trial ${id} accepted`,
   planned: (trials: number, bundles: number, reused: number) =>
     `${trials} trials in ${bundles} bundles, ${reused} of them already done; nothing was started`,
+  costEstimate: (cost: { device: string; wall: string; workers: number; source: string }) =>
+    `about ${cost.device} of device time, ${cost.wall} on ${cost.workers === 0 ? 'one worker (none is there yet)' : `${cost.workers} worker${cost.workers === 1 ? '' : 's'}`}; by ${cost.source}`,
+  costSource: (source: 'same-shape' | 'same-device' | 'stated-rate') =>
+    ({
+      'same-shape': 'what trainings of the same shape took',
+      'same-device': 'what other trainings took on such a device; within a factor of two',
+      'stated-rate': 'a stated rate, for nothing was measured yet; a guess',
+    })[source],
+  costCompared: (spent: string, expected: string) => `device time: ${spent}, expected were ${expected}`,
   warning: (message: string) => `warning: ${message}`,
   notWaiting: (id: string, command: string) =>
     `it goes on by itself; '${command} watch ${id}' shows it, '${command} status ${id}' looks once`,
@@ -153,6 +162,9 @@ export const english = {
   trialCompleted: (label: string, loss: number | undefined, epoch: number | undefined) =>
     `${label}: completed${loss === undefined ? '' : `, best validation loss ${loss.toFixed(4)} in epoch ${epoch}`}`,
   trialFailed: (label: string, reason: string) => `${label}: failed: ${reason}`,
+  trialPruned: (label: string, reason: string) => `${label}: pruned: ${reason}`,
+  trialsPruned: (pruned: number, all: number) =>
+    `${pruned} of ${all} trials were pruned (budget or early stopping); the report says why`,
   trialRunning: (label: string, worker: string) => `${label}: running${worker ? ` on ${worker}` : ''}`,
   trialNow: (label: string, state: string) => `${label}: ${state}`,
   sweepProgress: (p: {
@@ -288,7 +300,8 @@ export const english = {
   helpState: 'folder that keeps everything (default: .semdistill)',
   helpDemo: 'run a temperature sweep on real text from start to report',
   helpKeep: 'leave the fleet running until Ctrl-C',
-  helpSweep: 'train students over all combinations of the given values; lists with commas vary',
+  helpSweep:
+    'train students over all combinations of the given values; lists with commas vary; ranges (--lr log-uniform:1e-5..1e-2, --temperature uniform:1..16, --student-layers int:1..4) are drawn from, --trials times',
   helpSweepFile: 'a sweep request in JSON; flags go over it',
   helpTeacher: 'name or id of the teacher (default: demo, made when missing)',
   helpCorpus: "name or id of the corpus (default: the teacher's)",

@@ -6,13 +6,18 @@ import {
   type CorpusRecord,
   type EpochMetrics,
   Impossible,
+  type PrunedFacts,
+  type RungDecision,
+  stoppingReason,
   type TeacherRecord,
   type TrialRecord,
   type TrialSpec,
+  type TrialSummary,
 } from '#experiment';
 import { type BundleJob, GivenBack, type JobContext } from '#queue';
-import { getJson, isOpenTrial, keys, readTrialState, StoreUnavailable } from '#storage';
+import { getJson, isOpenTrial, isPrunedFor, keys, readTrialState, StoreUnavailable } from '#storage';
 import { BundleCheckpoints } from './bundle-checkpoints.js';
+import { storeRate } from './bundle-rate.js';
 import { BundleStarts, MOST_DEATHS } from './bundle-starts.js';
 import { type CheckpointManifest, checkpointJobOf } from './checkpoint-manifest.js';
 import { isDiskFull } from './disk-room.js';
@@ -22,6 +27,7 @@ import { LiveBundle } from './live-bundle.js';
 import { RecordWatch } from './record-watch.js';
 import { writeSentenceEncoder } from './sentence-encoder.js';
 import { chooseGroup, listBundle, readCheckpoints, removeEnded, type StoredCheckpoint } from './stored-checkpoints.js';
+import { SweepRules } from './sweep-rules.js';
 import type { TrainerJob, TrainerMessage } from './trainer-protocol.js';
 import { trialRecord } from './trial-record.js';
 import { newFence, TrialResults } from './trial-results.js';
@@ -29,6 +35,7 @@ import { inWorkFolder } from './work-folder.js';
 
 type BundleTrainerJob = Extract<TrainerJob, { kind: 'bundle' }>;
 type CompletedMessage = Extract<TrainerMessage, { type: 'trial-completed' }>;
+type PrunedMessage = Extract<TrainerMessage, { type: 'trial-pruned' }>;
 
 interface OpenTrial {
   trialId: string;
@@ -61,6 +68,10 @@ export class BundleRun {
   private checkpoints!: BundleCheckpoints;
   private readonly fence: string;
   private readonly starts: BundleStarts;
+  /** What the sweep says of which trials go on; absent: nothing. */
+  private rules: SweepRules | undefined;
+  private readonly decisions = new Map<string, RungDecision>();
+  private readonly summaries: TrialSummary[] = [];
   private live?: LiveBundle;
   private trainer?: RunningTrainer;
 
@@ -99,16 +110,21 @@ export class BundleRun {
     for (const { trial, state } of found) {
       const { trialId, retry } = trial;
       const isDone = state.hasResult || state.retry > retry;
-      if (!(isDone || state.isCancelled || state.isPaused) || !this.open.delete(trialId)) continue;
-      if (state.isPaused && !isDone) {
+      const isPruned = isPrunedFor(state, this.job);
+      if (!(isDone || isPruned || state.isCancelled || state.isPaused) || !this.open.delete(trialId)) continue;
+      if (state.isPaused && !isDone && !isPruned) {
         this.paused.set(trialId, trial);
         this.tools.log.log(`trial ${trialId} is paused`);
         void this.live?.pause(trialId);
       } else {
         dropped.push(trialId);
-        const why = isDone ? 'has its result by another attempt; this one stops and changes nothing' : 'is cancelled';
+        const why = isDone
+          ? 'has its result by another attempt; this one stops and changes nothing'
+          : isPruned
+            ? 'is pruned'
+            : 'is cancelled';
         this.tools.log.warn(`trial ${trialId} ${why}`);
-        void this.live?.drop(trialId, isDone ? 'completed' : 'cancelled');
+        void this.live?.drop(trialId, isDone ? 'completed' : isPruned ? 'pruned' : 'cancelled');
       }
     }
     if (dropped.length > 0) this.trainer?.cancel(dropped);
@@ -124,12 +140,19 @@ export class BundleRun {
     const found = await Promise.all(
       trialIds.map(async (trialId) => {
         const state = await readTrialState(store, trialId);
-        if (!isOpenTrial(state)) return undefined;
+        if (!isOpenTrial(state, this.job)) return undefined;
         const { spec } = await trialRecord(store, trialId, sweepId);
         return { trialId, spec, retry: state.retry, epochs: [] };
       }),
     );
     for (const trial of found) if (trial) this.open.set(trial.trialId, trial);
+    if (!this.job.hasRules) return;
+    this.rules = await SweepRules.read(store, this.job.sweepId);
+    for (const trialId of (await this.rules?.pruneUnaffordable(this.job.bundleId, [...this.open.keys()])) ?? []) {
+      this.open.delete(trialId);
+      this.tools.log.log(`trial ${trialId} is not begun: the budget of its sweep is spent`);
+      await this.tools.reports.trialEnded(trialId, 'pruned');
+    }
   }
 
   /** Which of the trials go on together, from which checkpoint, and whether that was tried too often already. */
@@ -196,6 +219,7 @@ export class BundleRun {
   }
 
   private async train(workFolder: string, from: StoredCheckpoint | undefined): Promise<void> {
+    const begunAt = performance.now();
     this.checkpoints = new BundleCheckpoints(this.tools, this.job.bundleId, this.fence, workFolder);
     const job = await patiently(this.tools, this.context, () => this.trainerJob(from, workFolder));
     const together = job.trials.map(({ trialId }) => trialId);
@@ -217,6 +241,8 @@ export class BundleRun {
     this.conclude(end);
     if (!isStored) stopIfAsked(this.context);
     await storing;
+    const wallSeconds = (performance.now() - begunAt) / 1000;
+    if (!from) await storeRate(this.tools, { ...job, summaries: this.summaries, wallSeconds });
   }
 
   /** The trainer's job: the open trials, or, where a checkpoint has them, all the trials that were trained together there. */
@@ -242,18 +268,23 @@ export class BundleRun {
       ...(encoderFolder ? { encoderFolder } : {}),
       ...(parts > 1 ? { parts } : {}),
     };
-    if (!from) return { ...common, trials: open };
+    if (!from) return this.withRungs({ ...common, trials: open });
     const { manifest } = from;
-    const job = { ...common, trials: await this.trialsOf(manifest) };
+    const job = this.withRungs({ ...common, trials: await this.trialsOf(manifest) });
     if (manifest.job !== checkpointJobOf(job)) {
       log.log(`bundle ${this.job.bundleId}: the stored checkpoint is of another job, it is not used`);
-      return { ...common, trials: open };
+      return this.withRungs({ ...common, trials: open });
     }
-    if (!(await this.checkpoints.download(from))) return { ...common, trials: open };
+    if (!(await this.checkpoints.download(from))) return this.withRungs({ ...common, trials: open });
     log.log(`bundle ${this.job.bundleId}: goes on at step ${manifest.state.step}`);
     await this.takeUpEpochs(manifest);
     const unwanted = manifest.trialIds.filter((trialId) => !this.open.has(trialId));
     return { ...job, unwanted };
+  }
+
+  private withRungs(job: BundleTrainerJob): BundleTrainerJob {
+    const rungs = this.rules?.rungsOf(job.trials.filter(({ trialId }) => this.open.has(trialId)));
+    return rungs ? { ...job, rungs } : job;
   }
 
   private trialsOf(manifest: CheckpointManifest): Promise<{ trialId: string; spec: TrialSpec }[]> {
@@ -293,6 +324,10 @@ export class BundleRun {
       this.checkpoints.note();
     } else if (message.type === 'trial-completed') {
       this.store(message.trialId, (trial) => this.complete(trial, message, workFolder));
+    } else if (message.type === 'rung') {
+      this.keep(this.decideAtRung(message));
+    } else if (message.type === 'trial-pruned') {
+      this.store(message.trialId, (trial) => this.prune(trial, message, workFolder));
     } else if (message.type === 'trial-failed') {
       const { trialId, reason, step } = message;
       const failure = step === undefined ? { reason } : { reason, step };
@@ -308,13 +343,45 @@ export class BundleRun {
     this.open.delete(trialId);
     this.paused.delete(trialId);
     this.live?.note(trialId, { phase: 'uploading' });
-    const stored = work(trial);
-    stored.catch(() => {}); // looked at when the trainer has ended
-    this.storing.push(stored);
+    this.keep(work(trial));
+  }
+
+  /** Work beside the training, whose failure is that of the run. */
+  private keep(work: Promise<void>): void {
+    work.catch(() => {}); // looked at when the trainer has ended
+    this.storing.push(work);
+  }
+
+  /** The students wait for it; where it cannot be decided, another attempt goes on from before the rung. */
+  private async decideAtRung({ epoch, values }: Extract<TrainerMessage, { type: 'rung' }>): Promise<void> {
+    const { rules } = this;
+    if (!rules) return;
+    try {
+      const decisions = await patiently(this.tools, this.context, () => rules.decide(epoch, values));
+      for (const decision of decisions) this.decisions.set(decision.trialId, decision);
+      const stopped = decisions.filter(({ isStopped }) => isStopped).map(({ trialId }) => trialId);
+      this.trainer?.decide(epoch, stopped);
+    } catch (error) {
+      this.trainer?.stop(this.tools.settings.times.stopGraceMs);
+      throw error;
+    }
+  }
+
+  private async prune({ trialId }: OpenTrial, { had, files }: PrunedMessage, workFolder: string): Promise<void> {
+    const decision = this.decisions.get(trialId);
+    const stopping = this.rules?.earlyStopping;
+    if (!decision || !stopping) throw new Error(`trial ${trialId} was stopped although nobody has decided it`);
+    const { sweepId } = this.job;
+    const reason = stoppingReason(decision, stopping);
+    const pruned: PrunedFacts = { sweepId, cause: 'early-stopping', reason, decision, ...had };
+    const output = this.trainer?.output.text() ?? '';
+    await this.results.pruned({ trialId, pruned, folder: `${workFolder}/${trialId}`, files, output });
+    await this.live?.drop(trialId, 'pruned');
   }
 
   private async complete({ retry }: OpenTrial, message: CompletedMessage, workFolder: string): Promise<void> {
     const output = this.trainer?.output.text() ?? '';
+    this.summaries.push(message.summary);
     await this.results.completed({ ...message, retry, folder: `${workFolder}/${message.trialId}`, output });
     await this.live?.drop(message.trialId, 'completed');
   }
@@ -340,9 +407,9 @@ export class BundleRun {
 
   /** Checkpoints that nobody needs any more go, and the mark of this attempt, if it has not died. */
   private async tidy(): Promise<void> {
-    const { bundleId, trialIds } = this.job;
+    const { bundleId } = this.job;
     try {
-      if (await removeEnded(this.tools.store, bundleId, trialIds)) return;
+      if (await removeEnded(this.tools.store, this.job)) return;
     } catch (error) {
       this.tools.log.warn(`bundle ${bundleId}: its checkpoints stay in the store: ${(error as Error).message}`);
     }

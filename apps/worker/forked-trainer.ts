@@ -40,6 +40,8 @@ export interface RunningTrainer {
   readonly output: Pick<OutputTail, 'text'>;
   /** Tells it to train the rest without these trials. */
   cancel(trialIds: string[]): void;
+  /** Tells it which of the students that wait at a rung are stopped. */
+  decide(epoch: number, stopped: string[]): void;
   /** Asks it to end, and kills it after `graceMs`. */
   stop(graceMs: number): void;
 }
@@ -93,6 +95,12 @@ export class ForkedTrainer implements RunningTrainer {
     this.tell({ type: 'cancel', trialIds });
   }
 
+  /** Tells it which of the students that wait at a rung are stopped. */
+  decide(epoch: number, stopped: string[]): void {
+    this.tell({ type: 'rung-decided', epoch, stopped });
+  }
+
+  /** Asks it to end, and kills it after `graceMs`. */
   stop(graceMs: number): void {
     if (this.isStopping) return;
     this.isStopping = true;

@@ -51,7 +51,7 @@ export class LiveBundle {
   }
 
   /** The trial is no longer shown as running. */
-  async drop(trialId: string, status: 'completed' | 'failed' | 'cancelled'): Promise<void> {
+  async drop(trialId: string, status: 'completed' | 'failed' | 'cancelled' | 'pruned'): Promise<void> {
     this.trials.delete(trialId);
     await this.reports.trialEnded(trialId, status);
   }

@@ -1,6 +1,15 @@
 // The checkpoints of a bundle as the store holds them, one of each attempt: which there are, which one to go on from, and
 // which nobody needs any more. A training is a function of its state, so any attempt's checkpoint is as good as another's.
-import { findJson, hasTrialEnded, keys, listPages, ObjectCorrupt, type ObjectStore, readTrialState } from '#storage';
+import {
+  type AskingSweep,
+  findJson,
+  hasTrialEnded,
+  keys,
+  listPages,
+  ObjectCorrupt,
+  type ObjectStore,
+  readTrialState,
+} from '#storage';
 import { type CheckpointManifest, parseManifest } from './checkpoint-manifest.js';
 
 /** bundles/<id>/attempts/<fence>/checkpoint.json: overwritten by that attempt alone, with each newer checkpoint. */
@@ -99,11 +108,16 @@ export async function removeSuperseded(
 }
 
 /** Removes the checkpoints of trials that have all ended, and with the last of them, once `trialIds` have, all of the bundle: then true. */
-export async function removeEnded(store: ObjectStore, bundleId: string, trialIds: string[]): Promise<boolean> {
-  const [folder, isOver] = await Promise.all([listBundle(store, bundleId), haveEnded(store, trialIds)]);
+export async function removeEnded(
+  store: ObjectStore,
+  job: { bundleId: string; trialIds: string[]; sweepId: string },
+): Promise<boolean> {
+  const { bundleId, trialIds } = job;
+  const [folder, isOver] = await Promise.all([listBundle(store, bundleId), haveEnded(store, trialIds, job)]);
   const kept = [];
   for (const checkpoint of await readCheckpoints(store, bundleId, folder.fences, () => {})) {
-    if (await haveEnded(store, trialsIn(checkpoint.manifest))) await removeAttempt(store, bundleId, checkpoint.fence);
+    if (await haveEnded(store, trialsIn(checkpoint.manifest), job))
+      await removeAttempt(store, bundleId, checkpoint.fence);
     else kept.push(checkpoint);
   }
   if (kept.length > 0 || !isOver) return false;
@@ -123,9 +137,9 @@ export async function removeAttempt(store: ObjectStore, bundleId: string, fence:
   await removeUnder(store, keys.bundleAttempt(bundleId, fence));
 }
 
-async function haveEnded(store: ObjectStore, trialIds: string[]): Promise<boolean> {
+async function haveEnded(store: ObjectStore, trialIds: string[], asking?: AskingSweep): Promise<boolean> {
   const states = await Promise.all(trialIds.map((trialId) => readTrialState(store, trialId)));
-  return states.every(hasTrialEnded);
+  return states.every((state) => hasTrialEnded(state, asking));
 }
 
 async function removeUnder(store: ObjectStore, prefix: string): Promise<void> {

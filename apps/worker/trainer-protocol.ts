@@ -11,7 +11,9 @@ import type {
   EpochMetrics,
   HybridRecord,
   Numerics,
+  PrunedFacts,
   RecordedScores,
+  StoppingMeasure,
   TeacherRecord,
   TeacherTraining,
   TrialSpec,
@@ -26,6 +28,8 @@ export type TrainerJob =
       trials: { trialId: string; spec: TrialSpec }[];
       /** Those of the trials that have ended or were cancelled; they are not trained on. */
       unwanted?: string[];
+      /** Where students are held against others of their sweep, and which of them may be stopped there. */
+      rungs?: { measure: StoppingMeasure; epochs: number[]; trialIds: string[] };
       /** Batches took more memory than there is: from now on they are computed in so many times as many parts. */
       parts?: number;
       teacher: TeacherRecord;
@@ -120,6 +124,11 @@ interface GivenModel {
   architecture: Architecture;
 }
 
+/** What a student had when it was stopped. */
+export type StoppedTraining = Required<
+  Pick<PrunedFacts, 'epochs' | 'step' | 'bestLoss' | 'bestEpoch' | 'trainingSeconds' | 'numerics'>
+>;
+
 /** A file as its user calls it, and where it lies now. */
 interface GivenFile {
   path: string;
@@ -150,6 +159,10 @@ export type TrainerMessage =
   | { type: 'reading'; fraction: number }
   /** `trialId` is 'teacher' when a teacher trains. */
   | { type: 'epoch'; trialId: string; metrics: EpochMetrics }
+  /** The students have come to a rung with these values and wait for what is decided of them. */
+  | { type: 'rung'; epoch: number; values: Record<string, number | null> }
+  /** It was stopped at a rung; the files lie in <workFolder>/<trialId>/ and are complete. */
+  | { type: 'trial-pruned'; trialId: string; had: StoppedTraining; files: { name: string; contentType: string }[] }
   /** A checkpoint is whole on disk, in <workFolder>/checkpoints/. */
   | { type: 'checkpoint'; step: number }
   /** The files lie in <workFolder>/<trialId>/ and are complete. */
@@ -187,4 +200,6 @@ export type TrainerMessage =
 export type TrainerCommand =
   | { type: 'begin'; workFolder: string }
   | { type: 'cancel'; trialIds: string[] }
+  /** Of the students that wait at this rung these are stopped, the others go on. */
+  | { type: 'rung-decided'; epoch: number; stopped: string[] }
   | { type: 'stop' };

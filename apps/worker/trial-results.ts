@@ -1,7 +1,7 @@
 // Results of trials as one attempt writes them: artifacts under the attempt's own prefix, then result.json, once and last.
 import { randomBytes } from 'node:crypto';
 import { rm } from 'node:fs/promises';
-import type { EpochMetrics, StoredFile, TrialResult, TrialSummary } from '#experiment';
+import type { EpochMetrics, PrunedFacts, StoredFile, TrialResult, TrialSummary } from '#experiment';
 import type { JobContext } from '#queue';
 import { findJson, keys, putJsonIfAbsent } from '#storage';
 import { allSettled, hashFiles, type NamedFile, uploadFiles, uploadText } from './artifacts.js';
@@ -41,6 +41,26 @@ export class TrialResults {
     await rm(folder, { recursive: true, force: true });
   }
 
+  /** As completed, of what the trial had when its sweep stopped it; for that sweep alone. */
+  async pruned(trial: {
+    trialId: string;
+    pruned: PrunedFacts;
+    folder: string;
+    files: NamedFile[];
+    output: string;
+  }): Promise<void> {
+    const { trialId, pruned, folder, files, output } = trial;
+    const keyOf = (name: string) => keys.trialArtifact(trialId, this.fence, name);
+    const hashed = await hashFiles(folder, files);
+    const artifacts = await patiently(this.tools, this.context, async () => [
+      ...(await uploadFiles(this.tools.store, hashed, keyOf)),
+      ...(await this.texts(trialId, pruned.epochs ?? [], output)),
+    ]);
+    const result: TrialResult = { ...this.common(trialId, 0), status: 'pruned', pruned, artifacts };
+    await this.writeAt(keys.trialPruned(trialId, pruned.sweepId), result);
+    await rm(folder, { recursive: true, force: true });
+  }
+
   async failed(trial: {
     trialId: string;
     retry: number;
@@ -76,10 +96,13 @@ export class TrialResults {
     ]);
   }
 
+  private write(result: TrialResult): Promise<void> {
+    return this.writeAt(keys.trialResult(result.trialId, result.retry), result);
+  }
+
   /** Of any number of attempts that end, the first one's result stands; the others clear away what they stored. */
-  private async write(result: TrialResult): Promise<void> {
+  private async writeAt(key: string, result: TrialResult): Promise<void> {
     const { store, log } = this.tools;
-    const key = keys.trialResult(result.trialId, result.retry);
     const isOurs = await patiently(this.tools, this.context, () => putJsonIfAbsent(store, key, result));
     if (isOurs) return;
     const standing = await findJson<TrialResult>(store, key);

@@ -67,6 +67,8 @@ export interface TrainingListener {
   shouldStop?(): boolean;
   /** Memory did not hold a whole batch: from this step on it is computed in so many parts. */
   onMicroBatches?(step: number, parts: number): void;
+  /** Epochs have ended and the next has not begun, also where a training is taken up there: who is wanted is asked right after. */
+  betweenEpochs?(run: TrainingRun): void | Promise<void>;
   /** The run is at rest, between two steps or after an epoch's end: the moment for a snapshot. */
   atRest?(run: TrainingRun): void | Promise<void>;
   /** The training stops before its end; the run is at rest for the last time. */
@@ -104,6 +106,7 @@ export async function trainStudents(setup: TrainingSetup, listener: TrainingList
   try {
     if (setup.from) run.restore(setup.from);
     while (!run.isOver) {
+      if (run.isBetweenEpochs) await listener.betweenEpochs?.(run);
       dropUnwanted(run, listener);
       if (listener.shouldStop?.() || !students.some((_, k) => run.isRunning(k))) {
         await listener.onStop?.(run);

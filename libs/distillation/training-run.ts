@@ -82,6 +82,15 @@ export class TrainingRun {
     return this.step === (this.epochsEnded + 1) * this.perEpoch;
   }
 
+  /** An epoch has ended, and the next one's first step is what comes next. */
+  get isBetweenEpochs(): boolean {
+    return this.epochsEnded > 0 && this.step === this.epochsEnded * this.perEpoch;
+  }
+
+  get epochsDone(): number {
+    return this.epochsEnded;
+  }
+
   /** In how many parts a batch is computed. */
   get parts(): number {
     return this.microBatching.at(-1)?.parts ?? 1;

@@ -14,7 +14,7 @@ export const MAX_TRIALS = 10_000;
 
 /** One field of a request. `minimum`/`maximum` bound a number, each item of a list, or both ends of a range. */
 export interface Field {
-  /** 'range' is [low, high]; 'numbers' a list of numbers; 'name' an id or name of something stored; 'labels' a list of names; 'text' free words. */
+  /** 'range' is [low, high]; 'numbers' a list of numbers; 'name' an id or name of something stored; 'labels' a list of names; 'text' free words; 'settings' how many settings, or a list of them. */
   kind:
     | 'integer'
     | 'number'
@@ -27,7 +27,8 @@ export interface Field {
     | 'object'
     | 'seeds'
     | 'labels'
-    | 'list';
+    | 'list'
+    | 'settings';
   /** One line, for people. */
   meaning: string;
   required?: boolean;
@@ -50,7 +51,8 @@ export interface Field {
 }
 
 const SNR_RANGE = { minimum: -30, maximum: 60, unit: 'dB' } as const;
-const SEED_RANGE = { minimum: 0, maximum: 2 ** 32 - 1 } as const;
+/** What a seed may be. */
+export const SEED_RANGE = { minimum: 0, maximum: 2 ** 32 - 1 } as const;
 
 const OPTIMISATION = {
   batchSize: { kind: 'integer', meaning: 'Sentences per training step', default: 128, minimum: 1, maximum: 4096 },
@@ -210,26 +212,6 @@ export const EVALUATION_FIELDS = {
   },
 } as const satisfies Record<string, Field>;
 
-const TEACHER_REFERENCE = {
-  kind: 'name',
-  meaning: 'Id or name of the teacher',
-  required: true,
-  example: 'demo',
-} as const satisfies Field;
-
-const CORPUS_REFERENCE = {
-  kind: 'name',
-  meaning: 'Id or name of the corpus',
-  defaultMeaning: "the teacher's",
-} as const satisfies Field;
-
-const RUN_NAME = {
-  kind: 'text',
-  meaning: 'What people call it',
-  defaultMeaning: 'made from what varies',
-  maxLength: 200,
-} as const satisfies Field;
-
 /** The pool of workers that are in none by name, and of sweeps that ask for none. */
 export const DEFAULT_POOL = 'default';
 
@@ -255,81 +237,6 @@ export const PLACEMENT_FIELDS = {
     maxItems: 16,
     example: ['ecc'],
   },
-} as const satisfies Record<string, Field>;
-
-export const SWEEP_FIELDS = {
-  name: RUN_NAME,
-  teacher: TEACHER_REFERENCE,
-  corpus: CORPUS_REFERENCE,
-  base: {
-    kind: 'object',
-    meaning: 'Hyperparameters that all trials share',
-    default: {},
-    example: { studentLayers: 2 },
-  },
-  vary: {
-    kind: 'object',
-    meaning: 'Hyperparameter -> list of values; all combinations are trained',
-    example: { temperature: [1, 2, 4, 8] },
-  },
-  trials: {
-    kind: 'list',
-    meaning: 'Hyperparameters of each setting, in place of vary',
-    minItems: 1,
-    maxItems: MAX_TRIALS,
-    example: [{ temperature: 2 }, { temperature: 8 }],
-  },
-  seeds: {
-    kind: 'seeds',
-    meaning: 'Each setting is trained once per seed: a list of seeds, or n for 1 to n',
-    default: 3,
-    maxItems: 1000,
-    ...SEED_RANGE,
-  },
-  baseline: {
-    kind: 'boolean',
-    meaning: 'Add trials without a teacher (weight 0) on the same budget',
-    defaultMeaning: 'true when temperature, distillWeight or another dial of the teacher varies',
-  },
-  reference: {
-    kind: 'boolean',
-    meaning: 'Add trials at temperature 1',
-    defaultMeaning: 'true when temperature varies',
-  },
-  evaluation: { kind: 'object', meaning: 'How students are measured', default: {}, example: { sentences: 500 } },
-  trialsPerBundle: {
-    kind: 'integer',
-    meaning: 'At most so many trials are trained together in one process',
-    default: 8,
-    minimum: 1,
-    maximum: 64,
-  },
-  ...PLACEMENT_FIELDS,
-} as const satisfies Record<string, Field>;
-
-/** What a sweep may be extended by. */
-export const EXTENSION_FIELDS = {
-  seeds: {
-    kind: 'seeds',
-    meaning: 'Further seeds: a list of them, or n for so many more',
-    maxItems: 1000,
-    ...SEED_RANGE,
-    example: 2,
-  },
-  vary: {
-    kind: 'object',
-    meaning: 'Hyperparameter that the sweep varies -> list of further values',
-    example: { temperature: [12] },
-  },
-} as const satisfies Record<string, Field>;
-
-/** Besides HYPERPARAMETER_FIELDS, which stand inline. */
-export const DISTILLATION_FIELDS = {
-  name: RUN_NAME,
-  teacher: TEACHER_REFERENCE,
-  corpus: CORPUS_REFERENCE,
-  evaluation: SWEEP_FIELDS.evaluation,
-  ...PLACEMENT_FIELDS,
 } as const satisfies Record<string, Field>;
 
 export const TEACHER_TRAINING_FIELDS = {
@@ -435,6 +342,8 @@ export function allowedOf(field: Field): string {
       return `a list of at most ${field.maxItems ?? 0} different labels: up to 64 letters, digits, '.', '_' or '-', starting with a letter or digit`;
     case 'list':
       return `a list of ${field.minItems ?? 0} to ${field.maxItems ?? 0} objects`;
+    case 'settings':
+      return `a list of ${field.minItems ?? 0} to ${field.maxItems ?? 0} objects, or with a random search a whole number in that range`;
     case 'seeds':
       return `a whole number from 1 to ${field.maxItems ?? 0}, or a list of 1 to ${field.maxItems ?? 0} different whole numbers ${boundsOf(field)}`;
   }

@@ -1,7 +1,15 @@
 // Ids: the first 128 bits of SHA-256 over what a thing is, in canonical JSON, so that equal things have equal ids on every
 // machine. Only sweeps may be random.
 import { createHash, randomBytes } from 'node:crypto';
-import type { Architecture, CorpusOptions, HybridSide, PreparationRequest, StoredFile, TrialSpec } from './records.js';
+import type {
+  Architecture,
+  BundleRate,
+  CorpusOptions,
+  HybridSide,
+  PreparationRequest,
+  StoredFile,
+  TrialSpec,
+} from './records.js';
 
 /**
  * JSON with sorted keys and no white space; the same value gives the same bytes whatever order it was built in.
@@ -63,6 +71,18 @@ export function preparationIdOf(request: PreparationRequest): string {
 /** The id of trials trained together, in this order. */
 export function bundleIdOf(trialIds: readonly string[]): string {
   return idOf('bundle', trialIds);
+}
+
+/** What trainings that take equally long a step have in common: all but what is a number a student, and how many epochs. */
+export function shapeIdOf(spec: TrialSpec): string {
+  const { temperature, distillWeight, learningRate, weightDecay, trainSnrDb, init, seed, epochs, ...shape } =
+    spec.hyperparameters;
+  return idOf('shape', { ...spec, hyperparameters: shape });
+}
+
+/** Devices that compute alike. */
+export function deviceIdOf(device: BundleRate['device']): string {
+  return idOf('device', device);
 }
 
 /** The id of a teacher: its sizes, its corpus and the content of its files; not its name. */

@@ -1,8 +1,11 @@
 // WHAT is asked and answered: requests, plans, ids, warnings, statistics, reports. Pure; knows no queue, store or tensor.
 export * from './analysis/index.js';
+export * from './budget.js';
 export { bundleMemoryBytes, teacherMemoryBytes } from './bundle-memory.js';
+export * from './cost.js';
 export * from './cross-decoding.js';
 export { DIALS, hasComposedLoss, hyperparameterOf, isTaught, isTeacherDial, matchedTaps } from './dials.js';
+export * from './early-stopping.js';
 export * from './errors.js';
 export { type Extension, extendRequest, parseExtension } from './extension.js';
 export * from './fields.js';
@@ -18,6 +21,7 @@ export {
   type CorpusUpload,
   completeHyperparameters,
   type DistillationRequest,
+  type EarlyStopping,
   type HyperparameterLists,
   HyperparametersRequest,
   type PlacementRequest,
@@ -31,7 +35,9 @@ export {
   sweepOfDistillation,
   type TeacherRequest,
 } from './requests.js';
+export { type Distribution, drawSettings, type Space } from './space.js';
 export * from './statistics/index.js';
+export * from './sweep-fields.js';
 export { foldTrials, trialInSweep, unfoldTrial } from './sweep-trials.js';
 export * from './teacher-import.js';
 export * from './terms.js';

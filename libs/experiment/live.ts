@@ -53,7 +53,7 @@ export interface WorkerDevice {
 export type FleetEvent =
   | { type: 'trial-progress'; trial: LiveTrial }
   | { type: 'trial-epoch'; trialId: string; metrics: EpochMetrics }
-  | { type: 'trial-ended'; trialId: string; status: 'completed' | 'failed' | 'cancelled' }
+  | { type: 'trial-ended'; trialId: string; status: 'completed' | 'failed' | 'cancelled' | 'pruned' }
   | { type: 'trial-paused'; trialId: string }
   | { type: 'preparation-ended'; preparationId: string; status: 'completed' | 'failed' }
   | { type: 'preparation-progress'; preparationId: string; fraction: number; message: string }

@@ -14,6 +14,7 @@ import {
   type TrialSpec,
 } from './records.js';
 import { completeHyperparameters, HyperparametersRequest, type SweepRequest, widthFaults } from './requests.js';
+import { drawSettings } from './space.js';
 import { refuse } from './validation.js';
 
 export interface PlannedTrial extends SweepTrial {
@@ -21,7 +22,7 @@ export interface PlannedTrial extends SweepTrial {
 }
 
 /**
- * The trials of a sweep in a fixed order: asked-for settings (grid in the order of the field table, or the list), seeds
+ * The trials of a sweep in a fixed order: asked-for settings (grid in the order of the field table, the draws, or the list), seeds
  * innermost, then references at T = 1, then baselines at weight 0. A baseline (reference) is added for each setting that
  * differs in more than temperature and weight, so that it always has the same budget as what it is compared with. Trials
  * that come out equal are planned once. Throws InvalidRequest when teacher or corpus do not fit the request.
@@ -106,7 +107,16 @@ interface Setting {
 }
 
 function settingsOf(request: SweepRequest): Setting[] {
-  if (request.trials) {
+  if (request.search === 'random') {
+    const draws = drawSettings(request.space ?? {}, request.trials as number, request.searchSeed ?? 0);
+    return draws.map((drawn) => ({
+      // The draws themselves are no fault of the user's; what they cannot be joined with is.
+      path: '',
+      hyperparameters: completeHyperparameters(overlay(request.base, drawn)),
+      seeds: request.seeds,
+    }));
+  }
+  if (Array.isArray(request.trials)) {
     return request.trials.map((trial, index) => ({
       path: `trials[${index}]`,
       hyperparameters: completeHyperparameters(overlay(request.base, trial)),

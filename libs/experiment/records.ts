@@ -3,7 +3,7 @@
 
 import type { Hyperparameters } from './hyperparameters.js';
 import type { BleuCurve, EpochMetrics, Latency, TrialEvaluation } from './measurements.js';
-import type { Channel, ChannelProfile, Split, SweepStatus } from './terms.js';
+import type { Channel, ChannelProfile, Split, StoppingMeasure, SweepStatus } from './terms.js';
 
 export type { Hyperparameters } from './hyperparameters.js';
 export * from './measurements.js';
@@ -230,7 +230,10 @@ export interface MicroBatches {
 
 export interface TrialResult {
   trialId: string;
-  status: 'completed' | 'failed';
+  /** 'pruned' only in what one sweep says of it, at keys.trialPruned. */
+  status: 'completed' | 'failed' | 'pruned';
+  /** Present when pruned. */
+  pruned?: PrunedFacts;
   /** Present when failed. */
   failure?: { reason: string; step?: number };
   /** Present when completed. */
@@ -244,6 +247,39 @@ export interface TrialResult {
   artifacts: StoredFile[];
   startedAt: string;
   finishedAt: string;
+}
+
+/** Why a sweep gave a trial up, and what the trial had by then. */
+export interface PrunedFacts {
+  sweepId: string;
+  cause: 'budget' | 'early-stopping';
+  /** one sentence */
+  reason: string;
+  // Of a trial that had begun:
+  decision?: RungDecision;
+  epochs?: EpochMetrics[];
+  step?: number;
+  bestLoss?: number;
+  bestEpoch?: number;
+  /** The trial's share of the time spent, over all processes that trained it. */
+  trainingSeconds?: number;
+  numerics?: Numerics;
+}
+
+/** What early stopping looks at, the less the better; null: no number. */
+export interface RungValue {
+  trialId: string;
+  measure: StoppingMeasure;
+  epoch: number;
+  value: number | null;
+}
+
+/** What was decided of a trial at a rung, once and for all. */
+export interface RungDecision extends RungValue {
+  /** 1 is the best of those that had reached the rung by then. */
+  rank: number;
+  reached: number;
+  isStopped: boolean;
 }
 
 /** Which artifacts of a trial the retention policy has removed; the result itself stays as it was written. */
@@ -292,6 +328,8 @@ export interface SweepRecord {
   /** Where and when they run; absent in records of earlier versions. */
   placement?: Placement;
   warnings: Warning[];
+  /** Absent in records of earlier versions. */
+  estimate?: CostEstimate;
   createdAt: string;
 }
 
@@ -310,10 +348,37 @@ export interface SettledRecord {
   /** As in the sweep's record. */
   version?: number;
   status: Extract<SweepStatus, 'completed' | 'completed_with_failures' | 'failed' | 'cancelled'>;
-  counts: { completed: number; failed: number; cancelled: number };
+  /** pruned is absent in records of earlier versions: none */
+  counts: { completed: number; failed: number; cancelled: number; pruned?: number };
   /** report.json, report.csv, report.md, report.html, *.svg; none when nothing completed */
   reportFiles: StoredFile[];
   settledAt: string;
+}
+
+/** What a sweep was expected to take when it was accepted (with what it had been expected to before, when it was extended). */
+export interface CostEstimate {
+  /** Training and evaluation, summed over bundles. */
+  deviceSeconds: number;
+  /** From the start to the last trial's end, on the workers there were. */
+  wallSeconds: number;
+  workers: number;
+  /** Where the figure comes from: trainings of the same shape, others on such a device, or a stated rate. */
+  source: 'same-shape' | 'same-device' | 'stated-rate';
+}
+
+/** What one bundle took that a process trained from its beginning to its end; the newest of each shape, size and device. */
+export interface BundleRate {
+  /** shapeIdOf */
+  shape: string;
+  students: number;
+  /** multiply-accumulates, by the arithmetic of cost.ts */
+  work: { training: number; evaluation: number; steps: number };
+  trainingSeconds: number;
+  evaluationSeconds: number;
+  /** Beside these two. */
+  overheadSeconds: number;
+  device: { cpu: string; threads: number; library: string; device: string };
+  measuredAt: string;
 }
 
 /** A sweep that the retention policy leaves alone, with all that it refers to. */

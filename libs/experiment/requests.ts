@@ -9,19 +9,19 @@ import {
   type BuiltinTeacher,
   CORPUS_UPLOAD_FIELDS,
   DEFAULT_POOL,
-  DISTILLATION_FIELDS,
   EVALUATION_FIELDS,
   type Field,
   HYPERPARAMETER_FIELDS as H,
   HYPERPARAMETER_NAMES,
   type HyperparameterName,
-  MAX_TRIALS,
   PLACEMENT_FIELDS,
-  SWEEP_FIELDS,
   TEACHER_TRAINING_FIELDS as T,
   TEACHER_FIELDS,
 } from './fields.js';
 import type { CorpusOptions, EvaluationSettings, Hyperparameters, TeacherTraining } from './records.js';
+import { checkSize, drawnPart, isObjectList, nameOf, readVary, searchFaults, varyingNames } from './search.js';
+import { readSpace, type Space } from './space.js';
+import { DISTILLATION_FIELDS, EARLY_STOPPING_FIELDS, SWEEP_FIELDS } from './sweep-fields.js';
 import type {
   Channel,
   ChannelProfile,
@@ -29,19 +29,11 @@ import type {
   DistillPart,
   FeatureTaps,
   Initialization,
+  Search,
+  StoppingMeasure,
   WeightScheduleName,
 } from './terms.js';
-import {
-  Described,
-  faultOf,
-  isPlainObject,
-  join,
-  readFields,
-  refuse,
-  shown,
-  similarityFaults,
-  unknownField,
-} from './validation.js';
+import { Described, isPlainObject, readFields, refuse, similarityFaults } from './validation.js';
 
 export class HyperparametersRequest {
   @Described(H.temperature) temperature?: number;
@@ -81,16 +73,28 @@ class EvaluationRequest {
   @Described(EVALUATION_FIELDS.sentenceSimilarity) sentenceSimilarity?: boolean;
 }
 
+class EarlyStoppingRequest {
+  @Described(EARLY_STOPPING_FIELDS.measure) measure?: StoppingMeasure;
+  @Described(EARLY_STOPPING_FIELDS.reduction) reduction?: number;
+  @Described(EARLY_STOPPING_FIELDS.graceEpochs) graceEpochs?: number;
+}
+
 class SweepBody {
   @Described(SWEEP_FIELDS.name) name?: string;
   @Described(SWEEP_FIELDS.teacher) teacher!: string;
   @Described(SWEEP_FIELDS.corpus) corpus?: string;
   @Described(SWEEP_FIELDS.base) base?: Record<string, unknown>;
   @Described(SWEEP_FIELDS.vary) vary?: Record<string, unknown>;
-  @Described(SWEEP_FIELDS.trials) trials?: unknown[];
+  @Described(SWEEP_FIELDS.trials) trials?: unknown[] | number;
+  @Described(SWEEP_FIELDS.search) search?: Search;
+  @Described(SWEEP_FIELDS.space) space?: Record<string, unknown>;
+  @Described(SWEEP_FIELDS.searchSeed) searchSeed?: number;
   @Described(SWEEP_FIELDS.seeds) seeds?: number | number[];
   @Described(SWEEP_FIELDS.baseline) baseline?: boolean;
   @Described(SWEEP_FIELDS.reference) reference?: boolean;
+  @Described(SWEEP_FIELDS.budget) budget?: number;
+  @Described(SWEEP_FIELDS.earlyStopping) earlyStopping?: Record<string, unknown>;
+  @Described(SWEEP_FIELDS.crossDecoding) crossDecoding?: boolean;
   @Described(SWEEP_FIELDS.evaluation) evaluation?: Record<string, unknown>;
   @Described(SWEEP_FIELDS.trialsPerBundle) trialsPerBundle?: number;
   @Described(PLACEMENT_FIELDS.priority) priority?: number;
@@ -152,6 +156,9 @@ class CorpusTokensFields {
 type SweptName = Exclude<HyperparameterName, 'seed'>;
 export type HyperparameterLists = { [name in SweptName]?: NonNullable<HyperparametersRequest[name]>[] };
 
+/** When students stop early, complete. */
+export type EarlyStopping = Required<EarlyStoppingRequest>;
+
 /** Where and when it is to run; what is absent is as everyone's. */
 export interface PlacementRequest {
   priority?: number;
@@ -159,17 +166,31 @@ export interface PlacementRequest {
   requires?: string[];
 }
 
-/** A sweep as parsed: checked, defaults filled in; `vary` and `trials` exclude each other, both absent means one setting. */
+/**
+ * A sweep as parsed: checked, defaults filled in; `vary`, a list of `trials` and `space` exclude each other, all absent means one
+ * setting. It parses to itself, so what is stored can be asked for again.
+ */
 export interface SweepRequest extends PlacementRequest {
   name: string;
   teacher: string;
   corpus?: string;
   base: HyperparametersRequest;
   vary?: HyperparameterLists;
-  trials?: HyperparametersRequest[];
+  /** With a random search how many settings are drawn. */
+  trials?: HyperparametersRequest[] | number;
+  /** Present where settings are drawn, with `space` and `searchSeed`. */
+  search?: 'random';
+  space?: Space;
+  searchSeed?: number;
   seeds: number[];
   baseline: boolean;
   reference: boolean;
+  /** Device-seconds; absent: any. */
+  budget?: number;
+  /** Absent: all are trained to the end. */
+  earlyStopping?: EarlyStopping;
+  /** Absent: true. */
+  crossDecoding?: false;
   evaluation: EvaluationSettings;
   trialsPerBundle: number;
 }
@@ -204,33 +225,42 @@ export function parseSweepRequest(body: unknown): SweepRequest {
   const sent = readFields(SweepBody, SWEEP_FIELDS, body, '', faults);
   const base = readHyperparameters(sent.base, 'base', faults);
   const vary = readVary(sent.vary, faults);
+  const space = readSpace(sent.space, faults);
   const trials = isObjectList(sent.trials)
     ? sent.trials.map((trial, index) => readHyperparameters(trial, `trials[${index}]`, faults))
     : undefined;
-  if (sent.vary !== undefined && sent.trials !== undefined) {
-    faults.push({ path: 'trials', message: "give either 'vary' (all combinations) or 'trials' (a list), not both" });
-  }
-  for (const name of Object.keys(vary)) {
-    if (isPlainObject(sent.base) && Object.hasOwn(sent.base, name)) {
-      faults.push({ path: `base.${name}`, message: "is also in 'vary'; leave it out here" });
+  faults.push(...searchFaults(sent));
+  for (const [part, names] of [['vary', Object.keys(vary)] as const, ['space', Object.keys(space)] as const]) {
+    for (const name of names) {
+      if (isPlainObject(sent.base) && Object.hasOwn(sent.base, name)) {
+        faults.push({ path: `base.${name}`, message: `is also in '${part}'; leave it out here` });
+      }
     }
   }
   const seeds = readSeeds(sent, base, vary, faults);
   const evaluation = readEvaluation(sent.evaluation, faults);
-  checkSize(vary, trials, seeds, faults);
+  const earlyStopping = isPlainObject(sent.earlyStopping)
+    ? readFields(EarlyStoppingRequest, EARLY_STOPPING_FIELDS, sent.earlyStopping, 'earlyStopping', faults)
+    : undefined;
+  checkSize(vary, trials ?? sent.trials, seeds, faults);
   refuse(faults);
   const { seed: _seed, ...lists } = vary;
-  const varying = varyingNames(lists, trials);
+  const drawn = typeof sent.trials === 'number' ? drawnPart(sent.trials, space, sent.searchSeed) : undefined;
+  const varying = new Set([...varyingNames(lists, trials), ...(drawn ? Object.keys(space) : [])]);
   return {
-    name: sent.name ?? nameOf(lists, trials),
+    name: sent.name ?? (drawn ? `${drawn.trials} draws of ${Object.keys(space).join(', ')}` : nameOf(lists, trials)),
     teacher: sent.teacher,
     ...(sent.corpus === undefined ? {} : { corpus: sent.corpus }),
     base,
     ...(Object.keys(lists).length > 0 ? { vary: lists as HyperparameterLists } : {}),
     ...(trials ? { trials } : {}),
+    ...drawn,
     seeds,
     baseline: sent.baseline ?? [...varying].some(isTeacherDial),
     reference: sent.reference ?? varying.has('temperature'),
+    ...(sent.budget === undefined ? {} : { budget: sent.budget }),
+    ...(earlyStopping ? { earlyStopping: completeEarlyStopping(earlyStopping) } : {}),
+    ...(sent.crossDecoding === false ? { crossDecoding: false as const } : {}),
     evaluation,
     trialsPerBundle: sent.trialsPerBundle ?? SWEEP_FIELDS.trialsPerBundle.default,
     ...placementOf(sent),
@@ -336,6 +366,10 @@ export function parseCorpusTokens(fields: unknown): { name: string } {
   return { name };
 }
 
+function completeEarlyStopping(given: EarlyStoppingRequest): EarlyStopping {
+  return { ...defaultsOf(EARLY_STOPPING_FIELDS), ...withoutUndefined(given) } as unknown as EarlyStopping;
+}
+
 /** Fills in every default; what stays absent means "the teacher's" or "all sentences". */
 export function completeHyperparameters(request: HyperparametersRequest): Hyperparameters {
   const given = { ...defaultsOf(H), ...withoutUndefined(request) } as unknown as Hyperparameters;
@@ -370,34 +404,6 @@ function placementOf({ priority, pool, requires = [] }: PlacementRequest): Place
 function readHyperparameters(body: unknown, path: string, faults: Fault[]): HyperparametersRequest {
   if (!isPlainObject(body) && path === 'base') return new HyperparametersRequest();
   return readFields(HyperparametersRequest, H, body, path, faults);
-}
-
-/** Lists of values by hyperparameter; faults are added to `faults`. */
-export function readVary(body: unknown, faults: Fault[]): Partial<Record<HyperparameterName, unknown[]>> {
-  const lists: Partial<Record<HyperparameterName, unknown[]>> = {};
-  if (!isPlainObject(body)) return lists;
-  if (Object.keys(body).length === 0) faults.push({ path: 'vary', message: 'names no hyperparameter' });
-  for (const name of Object.keys(body)) {
-    if (!Object.hasOwn(H, name)) faults.push(unknownField(name, HYPERPARAMETER_NAMES, 'vary'));
-  }
-  // Read in the table's order, so that the order of keys in the body does not change the plan.
-  for (const name of HYPERPARAMETER_NAMES) {
-    if (!Object.hasOwn(body, name)) continue;
-    const values = body[name];
-    const path = join('vary', name);
-    if (!Array.isArray(values) || values.length === 0 || values.length > 1000) {
-      faults.push({ path, message: `must be a list of 1 to 1000 values, got ${shown(values)}` });
-      continue;
-    }
-    values.forEach((value, index) => {
-      const fault = value === undefined ? 'is missing' : faultOf(H[name], value);
-      if (fault) faults.push({ path: `${path}[${index}]`, message: fault });
-    });
-    const repeated = values.find((value, index) => values.some((other, at) => at < index && isSame(other, value)));
-    if (repeated !== undefined) faults.push({ path, message: `names ${shown(repeated)} twice` });
-    lists[name] = values;
-  }
-  return lists;
 }
 
 /** Seeds come from 'seeds', or from base.seed, or from vary.seed; more than one source is a contradiction. */
@@ -435,51 +441,6 @@ function readEvaluation(body: unknown, faults: Fault[]): EvaluationSettings {
   if (!sent.sentenceSimilarity) return settings;
   faults.push(...similarityFaults(settings.sentences, 'evaluation.sentences'));
   return { ...settings, sentenceSimilarity: true };
-}
-
-function checkSize(
-  vary: Partial<Record<HyperparameterName, unknown[]>>,
-  trials: HyperparametersRequest[] | undefined,
-  seeds: number[],
-  faults: Fault[],
-): void {
-  const lists = Object.entries(vary).filter(([name]) => name !== 'seed');
-  const settings = trials ? trials.length : lists.reduce((product, [, values]) => product * values.length, 1);
-  if (settings * seeds.length <= MAX_TRIALS) return;
-  const parts = trials ? [`${settings} settings`] : lists.map(([name, values]) => `${values.length} ${name}`);
-  faults.push({
-    path: trials ? 'trials' : 'vary',
-    message: `${[...parts, `${seeds.length} seeds`].join(' x ')} make ${settings * seeds.length} trials; at most ${MAX_TRIALS} fit one sweep`,
-  });
-}
-
-function varyingNames(lists: Partial<Record<string, unknown[]>>, trials?: HyperparametersRequest[]): Set<string> {
-  const names = Object.keys(lists).filter((name) => (lists[name]?.length ?? 0) > 1);
-  if (trials) {
-    for (const name of HYPERPARAMETER_NAMES) {
-      const values = trials.map((trial) => JSON.stringify(trial[name] ?? (H[name] as Field).default));
-      if (new Set(values).size > 1) names.push(name);
-    }
-  }
-  return new Set(names);
-}
-
-function nameOf(lists: Partial<Record<string, unknown[]>>, trials?: HyperparametersRequest[]): string {
-  if (trials) return `${trials.length} settings`;
-  const parts = Object.entries(lists).map(
-    ([name, values]) => `${name} ${values?.map((v) => shown(v).replaceAll('"', '')).join(', ')}`,
-  );
-  const name = parts.join('; ') || 'one setting';
-  return name.length > SWEEP_FIELDS.name.maxLength ? `${name.slice(0, SWEEP_FIELDS.name.maxLength - 3)}...` : name;
-}
-
-function isObjectList(value: unknown): value is unknown[] {
-  return Array.isArray(value) && value.length > 0 && value.length <= MAX_TRIALS;
-}
-
-/** Whether two values of a hyperparameter are one. */
-export function isSame(a: unknown, b: unknown): boolean {
-  return a === b || (typeof a === 'object' && JSON.stringify(a) === JSON.stringify(b));
 }
 
 function defaultsOf(fields: Record<string, Field>): Record<string, unknown> {

@@ -25,6 +25,13 @@ export type FeatureTaps = (typeof FEATURE_TAPS)[number];
 /** How the teacher's weight goes from the first step to the last. */
 export const WEIGHT_SCHEDULES = ['constant', 'linear', 'cosine'] as const;
 export type WeightScheduleName = (typeof WEIGHT_SCHEDULES)[number];
+/** How the settings of a sweep are found. */
+export const SEARCHES = ['grid', 'random', 'list'] as const;
+export type Search = (typeof SEARCHES)[number];
+
+/** What early stopping compares students by: the less the better. */
+export const STOPPING_MEASURES = ['validationLoss', 'divergence'] as const;
+export type StoppingMeasure = (typeof STOPPING_MEASURES)[number];
 
 export const INITIALIZATIONS = ['teacher', 'random'] as const;
 export type Initialization = (typeof INITIALIZATIONS)[number];

@@ -68,6 +68,10 @@ function isAllowed(field: Field, value: unknown): boolean {
       );
     case 'list':
       return hasItems(field, value);
+    case 'settings':
+      if (typeof value === 'number')
+        return Number.isInteger(value) && value >= (field.minItems ?? 0) && value <= (field.maxItems ?? 0);
+      return hasItems(field, value);
     case 'seeds':
       if (typeof value === 'number') return Number.isInteger(value) && value >= 1 && value <= (field.maxItems ?? 0);
       return (

@@ -1,6 +1,6 @@
 // Each warning has a request that causes it, and a sound sweep causes none.
 import { describe, expect, it } from 'vitest';
-import { planTrials } from './plan.js';
+import { planBundles, planTrials } from './plan.js';
 import { parseSweepRequest } from './requests.js';
 import { syntheticCorpus, syntheticTeacher } from './synthetic-sweep.js';
 import { warningsFor } from './warnings.js';
@@ -8,7 +8,15 @@ import { warningsFor } from './warnings.js';
 function warningsOf(body: object, teacher = syntheticTeacher, corpus = syntheticCorpus): Map<string, string> {
   const request = parseSweepRequest({ teacher: 'demo', evaluation: { sentences: 400 }, ...body });
   const trials = planTrials(request, teacher, corpus);
-  const context = { teacher, corpus, trials, evaluationSentences: request.evaluation.sentences };
+  const context = {
+    teacher,
+    corpus,
+    trials,
+    evaluationSentences: request.evaluation.sentences,
+    earlyStopping: request.earlyStopping,
+    isDrawn: request.search === 'random',
+    bundles: planBundles(trials, request.trialsPerBundle),
+  };
   return new Map(warningsFor(context).map(({ code, message }) => [code, message]));
 }
 
@@ -52,6 +60,8 @@ describe('warningsFor', () => {
     ['snr-outside-training', { base: { ...quiet, trainSnrDb: [4, 5] } }],
     ['ideal-channel-ignores-snr', { base: { ...quiet, channel: 'ideal' } }],
     ['channel-differs-from-teacher', { base: { ...quiet, channel: 'rayleigh' } }],
+    ['no-rung', { base: { ...quiet, epochs: 20 }, earlyStopping: { graceEpochs: 20 } }],
+    ['stopped-in-bundles', { base: quiet, vary: { temperature: [2, 4, 8] }, earlyStopping: {} }],
     ['few-test-sentences', { base: quiet, evaluation: { sentences: 20 } }],
   ])('%s', (code, body) => {
     const message = warningsOf(body).get(code);
@@ -70,6 +80,13 @@ describe('warningsFor', () => {
     expect(grid.get('temperature-and-weight-varied')).toContain('one weight at a time');
     const list = warningsOf({ base: quiet, trials: [{ temperature: 2, distillWeight: 0.5 }, { temperature: 8 }] });
     expect(list.get('temperature-and-weight-varied')).toContain('confounded');
+    const space = { temperature: { uniform: [2, 8] }, distillWeight: { uniform: [0.5, 0.9] } };
+    expect(codesOf({ base: quiet, trials: 5, space })).toEqual([]);
+  });
+
+  it('says nothing of early stopping one by one, with rungs on the way', () => {
+    const body = { base: quiet, vary: { temperature: [1, 2, 4] }, earlyStopping: {}, trialsPerBundle: 1 };
+    expect(codesOf(body)).toEqual([]);
   });
 
   it('finds dials that hide each other, and none where each is seen alone', () => {

@@ -1,9 +1,11 @@
 // Guidance known before anything is trained: what is likely to disappoint, why, and the way out. Warnings never change a
 // request; what cannot work at all is a fault (plan.ts).
 import { hasSoftTerm, hyperparameterOf, isSliced, isTaught } from './dials.js';
+import { rungEpochs } from './early-stopping.js';
 import { compressionOf, countParameters, studentArchitecture } from './parameters.js';
 import type { PlannedTrial } from './plan.js';
 import type { CorpusRecord, Hyperparameters, TeacherRecord, Warning } from './records.js';
+import type { EarlyStopping } from './requests.js';
 
 /** What a planned sweep (or distillation) is judged by. */
 export interface WarningContext {
@@ -12,6 +14,12 @@ export interface WarningContext {
   trials: readonly PlannedTrial[];
   /** As asked for; plans clamp it to the held-out sentences there are. */
   evaluationSentences: number;
+  /** As asked for; absent: all are trained to the end. */
+  earlyStopping?: EarlyStopping | undefined;
+  /** Settings are drawn at random: what varies together does so by chance. */
+  isDrawn?: boolean;
+  /** Trials that are trained together. */
+  bundles?: readonly string[][];
 }
 
 type Rule = (context: WarningContext, asked: Hyperparameters[]) => string | undefined;
@@ -55,7 +63,8 @@ const RULES: Record<string, Rule> = {
     if (many.length === 0) return undefined;
     return `${many.join(', ')} student layers are more than the teacher's ${least}: the student is larger than what it learns from, and the layers beyond cannot start from the teacher; use at most ${least}.`;
   },
-  'temperature-and-weight-varied': (_, asked) => {
+  'temperature-and-weight-varied': ({ isDrawn }, asked) => {
+    if (isDrawn) return undefined;
     const taught = asked.filter(isTaught);
     const temperatures = distinct(taught.map((h) => h.temperature));
     const weights = distinct(taught.map((h) => h.distillWeight));
@@ -170,6 +179,15 @@ const RULES: Record<string, Rule> = {
     const best = Math.max(...teacher.scores.bleu1);
     if (!(best < 0.5)) return undefined;
     return `The teacher itself reaches only BLEU-1 ${best.toFixed(2)}: there is little to learn from it; train it longer first.`;
+  },
+  'no-rung': ({ earlyStopping }, asked) => {
+    if (!earlyStopping || asked.some((h) => rungEpochs(earlyStopping, h.epochs).length > 0)) return undefined;
+    return `Early stopping begins after ${earlyStopping.graceEpochs} epochs and no trial has more: nothing will be stopped; lower graceEpochs or train longer.`;
+  },
+  'stopped-in-bundles': ({ earlyStopping, bundles = [] }) => {
+    if (!earlyStopping || !bundles.some(({ length }) => length > 1)) return undefined;
+    const most = Math.max(...bundles.map(({ length }) => length));
+    return `Up to ${most} students train together: one that is stopped early frees the device only when all of its bundle have ended; set trialsPerBundle to 1 if device time is to be saved.`;
   },
   'few-test-sentences': ({ trials, evaluationSentences }) => {
     const used = trials[0]?.spec.evaluation.sentences ?? evaluationSentences;

@@ -1,5 +1,5 @@
 // From a record to its jobs.
-import { bundleIdOf, type PreparationRecord, type SweepRecord } from '#experiment';
+import { bundleIdOf, hasRules, type PreparationRecord, type SweepRecord } from '#experiment';
 import type { BundleJob, FleetJob } from './fleet.js';
 
 /**
@@ -7,18 +7,19 @@ import type { BundleJob, FleetJob } from './fleet.js';
  * bundle, not of what is left of it, so that it stays the same job while its trials finish one by one.
  */
 export function bundleJobs(
-  sweep: Pick<SweepRecord, 'sweepId' | 'owner' | 'bundles' | 'placement' | 'teacherId' | 'corpusId'>,
+  sweep: Pick<SweepRecord, 'sweepId' | 'owner' | 'bundles' | 'placement' | 'teacherId' | 'corpusId' | 'request'>,
   isOpen: (trialId: string) => boolean,
 ): BundleJob[] {
   const { sweepId, owner, teacherId, corpusId, placement } = sweep;
   const { memoryBytes = [], ...place } = placement ?? {};
+  const rules = hasRules(sweep) ? { hasRules: true } : {};
   return sweep.bundles.flatMap((bundle, index) => {
     const trialIds = bundle.filter(isOpen);
     if (trialIds.length === 0) return [];
     const bytes = memoryBytes[index];
     const memory = bytes === undefined ? {} : { memoryBytes: bytes };
     const bundleId = bundleIdOf(bundle);
-    return [{ kind: 'bundle', bundleId, sweepId, owner, trialIds, ...place, ...memory, teacherId, corpusId }];
+    return [{ kind: 'bundle', bundleId, sweepId, owner, trialIds, ...place, ...memory, teacherId, corpusId, ...rules }];
   });
 }
 

@@ -23,6 +23,8 @@ export type FleetJob =
       /** A worker that holds them is preferred. */
       teacherId?: string;
       corpusId?: string;
+      /** The sweep has a budget or stops early: its record says what of the trials may go on. */
+      hasRules?: boolean;
     }
   | {
       kind: 'preparation';

@@ -58,7 +58,7 @@ const TAKES_ALL: Taker = { pool: DEFAULT_POOL, labels: [], memoryBytes: Number.M
 /** What a worker tells the fleet while it works; resolves even when Redis is gone. */
 export interface LiveReports {
   trial(trial: LiveTrial): Promise<void>;
-  trialEnded(trialId: string, status: 'completed' | 'failed' | 'cancelled'): Promise<void>;
+  trialEnded(trialId: string, status: 'completed' | 'failed' | 'cancelled' | 'pruned'): Promise<void>;
   trialPaused(trialId: string): Promise<void>;
   trialsStarted(trialIds: string[]): Promise<void>;
   epoch(trialId: string, metrics: EpochMetrics): Promise<void>;

@@ -64,7 +64,7 @@ export async function* findFaults(place: Place): AsyncGenerator<FleetFault> {
   yield* unmarkedTrials(place, open, states);
   yield* missingPreparations(place);
   yield* faultsOfJobs(place, states);
-  yield* leftoverCheckpoints(place, states);
+  yield* leftoverCheckpoints(place, states, open);
   for (const name of await place.fleet.stuckLeases(LEASE_MS)) {
     const message = `The lease ${name} would never end in time; its holder is gone.`;
     yield { kind: 'stuck-lease', subject: name, message, mend: () => place.fleet.dropLease(name) };
@@ -81,7 +81,7 @@ async function* faultsOfSweep(
   const found = await states.of(trialIds);
   const subject = sweep.sweepId;
   const [any = ''] = trialIds;
-  if (isCancelled || trialIds.every((trialId) => hasTrialEnded(found.get(trialId) as TrialState))) {
+  if (isCancelled || trialIds.every((trialId) => hasTrialEnded(found.get(trialId) as TrialState, sweep))) {
     yield {
       kind: 'unsettled-sweep',
       subject,
@@ -91,7 +91,7 @@ async function* faultsOfSweep(
     };
     return;
   }
-  const jobs = bundleJobs(sweep, (trialId) => isOpenTrial(found.get(trialId) as TrialState));
+  const jobs = bundleJobs(sweep, (trialId) => isOpenTrial(found.get(trialId) as TrialState, sweep));
   for (const job of await missingBundleJobs(fleet, jobs)) {
     const message = `Bundle ${job.bundleId} of sweep ${subject} has ${job.trialIds.length} open trials and no job.`;
     yield { kind: 'missing-job', subject: job.bundleId, message, mend: () => fleet.enqueue([job]) };
@@ -108,7 +108,7 @@ async function* unmarkedTrials({ store }: Place, open: SweepRecord[], states: Tr
     if (!paused.has(sweep.sweepId)) continue;
     const own = sweep.trials.map(({ trialId }) => trialId).filter((trialId) => !wanted.has(trialId));
     for (const [trialId, state] of await states.of(own)) {
-      if (!isOpenTrial(state)) continue;
+      if (!isOpenTrial(state, sweep)) continue;
       const message = `Trial ${trialId} goes on although its sweep ${sweep.sweepId} is paused.`;
       const note = { pausedAt: new Date().toISOString() };
       const mend = async () => void (await putJsonIfAbsent(store, keys.trialPaused(trialId), note));
@@ -148,11 +148,15 @@ async function* faultsOfJobs({ fleet }: Place, states: TrialStates): AsyncGenera
 
 async function isIdle(job: BundleJob, states: TrialStates): Promise<boolean> {
   const found = await states.of(job.trialIds);
-  return job.trialIds.every((trialId) => !isOpenTrial(found.get(trialId) as TrialState));
+  return job.trialIds.every((trialId) => !isOpenTrial(found.get(trialId) as TrialState, job));
 }
 
 /** Checkpoints of trials that have all ended; a worker that was lost, or a cancel while nobody worked, leaves them. */
-async function* leftoverCheckpoints({ store }: Place, states: TrialStates): AsyncGenerator<FleetFault> {
+async function* leftoverCheckpoints(
+  { store }: Place,
+  states: TrialStates,
+  open: readonly SweepRecord[],
+): AsyncGenerator<FleetFault> {
   for await (const { id: bundleId, sizes } of listFolders(store, keys.bundles())) {
     const fences = [...sizes.keys()].flatMap((name) => /^attempts\/([^/]+)\/checkpoint\.json$/.exec(name)?.[1] ?? []);
     const trialIds = new Set<string>();
@@ -169,7 +173,7 @@ async function* leftoverCheckpoints({ store }: Place, states: TrialStates): Asyn
     if (
       preparationId
         ? !(await store.head(keys.preparationResult(preparationId)))
-        : !(await haveEnded(states, [...trialIds]))
+        : !(await haveEnded(states, [...trialIds], open))
     )
       continue;
     const what = preparationId ? 'the teacher it was for is done' : 'all its trials have ended';
@@ -182,8 +186,14 @@ async function* leftoverCheckpoints({ store }: Place, states: TrialStates): Asyn
   }
 }
 
-async function haveEnded(states: TrialStates, trialIds: string[]): Promise<boolean> {
-  return [...(await states.of(trialIds)).values()].every(hasTrialEnded);
+/** Ended for everybody, or pruned by some sweep while no open one waits for it. */
+async function haveEnded(states: TrialStates, trialIds: string[], open: readonly SweepRecord[]): Promise<boolean> {
+  for (const [trialId, state] of await states.of(trialIds)) {
+    if (hasTrialEnded(state)) continue;
+    const asking = open.filter((sweep) => sweep.trials.some((trial) => trial.trialId === trialId));
+    if (state.prunedIn.length === 0 || asking.some((sweep) => !hasTrialEnded(state, sweep))) return false;
+  }
+  return true;
 }
 
 /** States of trials, each read once in one search. */

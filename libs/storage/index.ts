@@ -1,4 +1,5 @@
 // The record: one interface, two stores (directory, S3), one place for keys. The only code that knows minio.
+export { type BundleState, readBundleState } from './bundle-state.js';
 export { contentDisposition } from './content-disposition.js';
 export type { SignUrl } from './directory-store.js';
 export { findJson, getJson, putJson, putJsonIfAbsent } from './json-objects.js';
@@ -8,9 +9,12 @@ export { listFolders, listPages } from './listing.js';
 export * from './object-store.js';
 export { type OpenStoreOptions, openStore } from './open-store.js';
 export {
+  type AskingSweep,
   hasTrialEnded,
   isOpenTrial,
+  isPrunedFor,
   readSweepState,
+  readTrialEnding,
   readTrialState,
   type SweepState,
   sweepStateOf,

@@ -13,6 +13,17 @@ function sweepFolder(sweepId: string, version: number): string {
   return version === 1 ? `sweeps/${safe(sweepId)}/` : `sweeps/${safe(sweepId)}/versions/${version}/`;
 }
 
+/** A sweep's trials of one seed after so many epochs. */
+export interface Rung {
+  sweepId: string;
+  seed: number;
+  epoch: number;
+}
+
+function rungFolder({ sweepId, seed, epoch }: Rung): string {
+  return `rungs/${safe(sweepId)}/${seed}/${epoch}/`;
+}
+
 const TEACHER_BUNDLE = 'teacher-';
 
 /** The preparation whose teacher trains under this bundle id; undefined for a bundle of trials. */
@@ -56,6 +67,8 @@ export const keys = {
     retry === 0 ? `trials/${safe(trialId)}/result.json` : `trials/${safe(trialId)}/results/${retry}.json`,
   /** The failed trial was asked for again, for the so manyth time; written once. */
   trialRetry: (trialId: string, retry: number) => `trials/${safe(trialId)}/retries/${retry}.json`,
+  /** How the trial ended for a sweep that gave it up before its end, see PrunedFacts; for others it is as open as before. */
+  trialPruned: (trialId: string, sweepId: string) => `trials/${safe(trialId)}/pruned/${safe(sweepId)}.json`,
   /** While it is there nobody trains the trial. */
   trialCancelled: (trialId: string) => `trials/${safe(trialId)}/cancelled.json`,
   /** While it is there nobody trains the trial, and its checkpoint is kept. */
@@ -93,6 +106,19 @@ export const keys = {
   sweepKept: (sweepId: string) => `sweeps/${safe(sweepId)}/kept.json`,
   sweepReport: (sweepId: string, file: string, version = 1) => `${sweepFolder(sweepId, version)}report/${safe(file)}`,
   sweeps: () => 'sweeps/',
+
+  /** What bundles took; overwritten by newer ones of the same shape, size and device. */
+  rate: (shape: string, deviceId: string, students: number) =>
+    `rates/shapes/${safe(shape)}/${safe(deviceId)}-${students}.json`,
+  ratesOfShape: (shape: string) => `rates/shapes/${safe(shape)}/`,
+  /** The newest of a device, whatever its shape. */
+  deviceRate: (deviceId: string) => `rates/devices/${safe(deviceId)}.json`,
+  deviceRates: () => 'rates/devices/',
+
+  /** What trials of one seed had reached at a rung of a sweep's early stopping; each written once, like what was decided of it. */
+  rungValues: (rung: Rung) => `${rungFolder(rung)}values/`,
+  rungValue: (rung: Rung, trialId: string) => `${rungFolder(rung)}values/${safe(trialId)}.json`,
+  rungDecision: (rung: Rung, trialId: string) => `${rungFolder(rung)}decisions/${safe(trialId)}.json`,
 
   /** Written anew with every cancel, pause and the like, so that workers see from one small object that they have to look. */
   controls: () => 'controls.json',

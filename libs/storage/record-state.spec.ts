@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { hasTrialEnded, isOpenTrial, sweepStateOf, trialStateOf } from './record-state.js';
+import { hasTrialEnded, isOpenTrial, isPrunedFor, sweepStateOf, trialStateOf } from './record-state.js';
 
 const trial = (...names: string[]) => trialStateOf(new Set(['trial.json', ...names]));
 const sweep = (...names: string[]) => sweepStateOf(new Set(['sweep.json', ...names]));
@@ -23,6 +23,16 @@ describe('a trial', () => {
     expect(trial('result.json', 'retries/1.json', 'results/1.json')).toMatchObject({ retry: 1, hasResult: true });
     const tenth = Array.from({ length: 10 }, (_, i) => `retries/${i + 1}.json`);
     expect(trial('result.json', 'results/9.json', ...tenth)).toMatchObject({ retry: 10, hasResult: false });
+  });
+
+  it('that one sweep has pruned has ended for it alone, whatever others make of it', () => {
+    const pruned = trial('pruned/one.json');
+    expect(hasTrialEnded(pruned, { sweepId: 'one' })).toBe(true);
+    expect(isOpenTrial(pruned, { sweepId: 'one' })).toBe(false);
+    expect(isOpenTrial(pruned, { sweepId: 'two' })).toBe(true);
+    expect(isOpenTrial(pruned)).toBe(true);
+    expect(trial('pruned/one.json', 'result.json')).toMatchObject({ hasResult: true, prunedIn: ['one'] });
+    expect(isPrunedFor(trial('pruned/one.json', 'result.json'), { sweepId: 'one' })).toBe(true);
   });
 
   it('that is not recorded does not exist', () => {

@@ -1,5 +1,6 @@
 // What the names of the objects under a trial or a sweep say: whether it has ended, is cancelled or paused, and which retry or
 // version counts. One listing each; of what the objects hold nothing is read.
+import { findJson } from './json-objects.js';
 import { keys } from './keys.js';
 import { listPages } from './listing.js';
 import type { ObjectStore } from './object-store.js';
@@ -13,6 +14,13 @@ export interface TrialState {
   hasResult: boolean;
   isCancelled: boolean;
   isPaused: boolean;
+  /** Sweeps that gave it up before its end, see keys.trialPruned. */
+  prunedIn: readonly string[];
+}
+
+/** Who asks for a trial: what one sweep has given up another may want. */
+export interface AskingSweep {
+  sweepId: string;
 }
 
 /** Where a sweep stands by the record. */
@@ -25,18 +33,40 @@ export interface SweepState {
   isPaused: boolean;
 }
 
-/** Whether somebody should train the trial: it has no result, and nobody has cancelled or paused it. */
-export function isOpenTrial(state: TrialState): boolean {
-  return !state.hasResult && !state.isCancelled && !state.isPaused;
+/** Whether somebody should train the trial for this sweep: it has no result, and nobody has cancelled, paused or pruned it. */
+export function isOpenTrial(state: TrialState, asking?: AskingSweep): boolean {
+  return !hasTrialEnded(state, asking) && !state.isPaused;
 }
 
-/** Whether nothing more is to come of the trial as it was asked for. */
-export function hasTrialEnded(state: TrialState): boolean {
-  return state.hasResult || state.isCancelled;
+/** Whether nothing more is to come of the trial as this sweep asked for it (left out: as anybody may). */
+export function hasTrialEnded(state: TrialState, asking?: AskingSweep): boolean {
+  return state.hasResult || state.isCancelled || isPrunedFor(state, asking);
+}
+
+/** What a sweep has pruned stays so for it, whatever becomes of the trial elsewhere. */
+export function isPrunedFor({ prunedIn }: TrialState, asking?: AskingSweep): boolean {
+  return asking !== undefined && prunedIn.includes(asking.sweepId);
 }
 
 export async function readTrialState(store: Pick<ObjectStore, 'list'>, trialId: string): Promise<TrialState> {
   return trialStateOf(await namesBelow(store, keys.trialFolder(trialId)));
+}
+
+/** How the trial has ended for this sweep: what it says of it as `Result`, where it says something. */
+export async function readTrialEnding<Result>(
+  store: ObjectStore,
+  trialId: string,
+  asking: AskingSweep,
+): Promise<{ state: TrialState; hasEnded: boolean; result?: Result }> {
+  const state = await readTrialState(store, trialId);
+  const { hasResult, retry } = state;
+  const ended = isPrunedFor(state, asking)
+    ? keys.trialPruned(trialId, asking.sweepId)
+    : hasResult
+      ? keys.trialResult(trialId, retry)
+      : undefined;
+  const result = ended === undefined ? undefined : await findJson<Result>(store, ended);
+  return { state, hasEnded: hasTrialEnded(state, asking), ...(result === undefined ? {} : { result }) };
 }
 
 export async function readSweepState(store: Pick<ObjectStore, 'list'>, sweepId: string): Promise<SweepState> {
@@ -53,6 +83,7 @@ export function trialStateOf(names: ReadonlySet<string>): TrialState {
     hasResult,
     isCancelled: !hasResult && names.has('cancelled.json'),
     isPaused: !hasResult && !names.has('cancelled.json') && names.has('paused.json'),
+    prunedIn: [...names].flatMap((name) => /^pruned\/([^/]+)\.json$/.exec(name)?.[1] ?? []).sort(),
   };
 }
 

@@ -89,7 +89,7 @@ test('a sweep is settled without any event, with every form of the report', asyn
   const image = await store.get(keys.sweepReport('sweep-1', `${stems('.png')[0]}.png`));
   expect(image.subarray(0, 8)).toEqual(Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]));
   const report = JSON.parse((await store.get(keys.sweepReport('sweep-1', 'report.json'))).toString());
-  expect(report.counts).toEqual({ trials: 9, completed: 9, failed: 0, missing: 0 });
+  expect(report.counts).toEqual({ trials: 9, completed: 9, failed: 0, pruned: 0, missing: 0 });
 });
 
 test('the last event settles a sweep long before the next look, and the settling is announced', async () => {

@@ -111,7 +111,12 @@ export interface WrittenSweep {
 export async function putSweep(
   store: ObjectStore,
   sweepId: string,
-  { temperatures = [1, 2], seeds = [1], perBundle = 8 } = {},
+  {
+    temperatures = [1, 2],
+    seeds = [1],
+    perBundle = 8,
+    request = {},
+  }: { temperatures?: number[]; seeds?: number[]; perBundle?: number; request?: object } = {},
 ): Promise<WrittenSweep> {
   const specs = new Map<string, TrialSpec>();
   for (const temperature of temperatures) {
@@ -133,7 +138,7 @@ export async function putSweep(
     name: sweepId,
     owner: 'me',
     kind: 'sweep',
-    request: {},
+    request,
     teacherId: TEACHER_ID,
     corpusId: CORPUS_ID,
     trials: trialIds.map((trialId) => ({ trialId, role: 'requested' })),

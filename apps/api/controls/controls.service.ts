@@ -2,7 +2,7 @@
 // makes it quick (jobs put in or taken out, workers told). Without the second half the aggregator and the workers find out.
 import { randomUUID } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
-import type { SweepRecord } from '#experiment';
+import type { PrunedFacts, SweepRecord } from '#experiment';
 import { bundleJobs, type RedisFleet } from '#queue';
 import {
   isOpenTrial,
@@ -53,11 +53,15 @@ export class ControlsService {
     return new Set(wanting.flatMap(({ sweep }) => sweep.trials.map(({ trialId }) => trialId)));
   }
 
-  /** Where these trials stand, in their order. */
-  states(trialIds: readonly string[]): Promise<{ trialId: string; state: TrialState; hasFailed: boolean }[]> {
+  /** Where these trials stand, for a sweep or (left out) for anybody, in their order. */
+  states(
+    trialIds: readonly string[],
+    asking?: SweepRecord,
+  ): Promise<{ trialId: string; state: TrialState; hasFailed: boolean; pruned?: PrunedFacts }[]> {
     return mapLimited(trialIds, async (trialId) => {
-      const { state, result } = await this.records.standingOf(trialId);
-      return { trialId, state, hasFailed: result?.status === 'failed' };
+      const { state, result } = await this.records.standingOf(trialId, asking);
+      const pruned = result?.pruned;
+      return { trialId, state, hasFailed: result?.status === 'failed', ...(pruned ? { pruned } : {}) };
     });
   }
 
@@ -90,6 +94,17 @@ export class ControlsService {
     await this.store.delete(keys.trialPaused(trialId));
   }
 
+  /** Trials that the sweep had no device time left for are open again; gives them. */
+  async unprune(sweep: SweepRecord): Promise<string[]> {
+    const states = await this.states(
+      sweep.trials.map(({ trialId }) => trialId),
+      sweep,
+    );
+    const unpaid = states.filter(({ pruned }) => pruned?.cause === 'budget').map(({ trialId }) => trialId);
+    await mapLimited(unpaid, (trialId) => this.store.delete(keys.trialPruned(trialId, sweep.sweepId)));
+    return unpaid;
+  }
+
   /** Jobs for the bundles that these trials are of, in the sweeps that wait for them. */
   async enqueue(trialIds: Iterable<string>, sweeps?: SweepRecord[]): Promise<void> {
     const wanted = new Set(trialIds);
@@ -97,8 +112,8 @@ export class ControlsService {
     const asking = sweeps ?? (await this.openSweeps()).map(({ sweep }) => sweep);
     for (const sweep of asking) {
       const bundles = sweep.bundles.filter((bundle) => bundle.some((trialId) => wanted.has(trialId)));
-      const states = await this.states(bundles.flat());
-      const open = new Set(states.filter(({ state }) => isOpenTrial(state)).map(({ trialId }) => trialId));
+      const states = await this.states(bundles.flat(), sweep);
+      const open = new Set(states.filter(({ state }) => isOpenTrial(state, sweep)).map(({ trialId }) => trialId));
       const renewed = bundleJobs(sweep, (trialId) => open.has(trialId)).map((job) => ({
         job,
         trialIds: job.trialIds.filter((trialId) => wanted.has(trialId)),
@@ -111,8 +126,8 @@ export class ControlsService {
   /** Takes jobs out of the queue of which nothing is left to train. */
   async withdraw(sweep: SweepRecord, stopped: ReadonlySet<string>): Promise<void> {
     const bundles = sweep.bundles.filter((bundle) => bundle.some((trialId) => stopped.has(trialId)));
-    const states = await this.states(bundles.flat());
-    const open = new Set(states.filter(({ state }) => isOpenTrial(state)).map(({ trialId }) => trialId));
+    const states = await this.states(bundles.flat(), sweep);
+    const open = new Set(states.filter(({ state }) => isOpenTrial(state, sweep)).map(({ trialId }) => trialId));
     const idle = new Set(bundles.filter((bundle) => !bundle.some((trialId) => open.has(trialId))).flat());
     await this.live.bestEffort(() => this.fleet.withdraw(bundleJobs(sweep, (trialId) => idle.has(trialId))));
   }

@@ -68,9 +68,10 @@ export class SweepControlsService {
     const { sweep, state } = standing;
     if (state.isCancelled && !state.isSettled)
       throw new Conflict(`Sweep ${sweepId} is being cancelled; try again when it has ended.`);
-    const states = await this.controls.states(trialIdsOf(sweep));
+    const states = await this.controls.states(trialIdsOf(sweep), sweep);
+    // What the sweep has pruned stays so.
     const over = states.filter(
-      (one) => one.hasFailed || one.state.isCancelled || (state.isSettled && !one.state.hasResult),
+      (one) => !one.pruned && (one.hasFailed || one.state.isCancelled || (state.isSettled && !one.state.hasResult)),
     );
     if (over.length === 0) throw new Conflict(`Sweep ${sweepId} has no failed or cancelled trial to try again.`);
     await this.live.requireFleet();
@@ -115,8 +116,8 @@ export class SweepControlsService {
   private async ownOpenTrials(sweep: SweepRecord): Promise<string[]> {
     const wanted = await this.controls.wantedByOthers(sweep.sweepId);
     const own = trialIdsOf(sweep).filter((trialId) => !wanted.has(trialId));
-    const states = await this.controls.states(own);
-    return states.filter(({ state }) => !hasTrialEnded(state)).map(({ trialId }) => trialId);
+    const states = await this.controls.states(own, sweep);
+    return states.filter(({ state }) => !hasTrialEnded(state, sweep)).map(({ trialId }) => trialId);
   }
 }
 

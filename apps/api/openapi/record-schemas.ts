@@ -1,5 +1,5 @@
 // OpenAPI schemas of what is stored and shown as it is: corpora, teachers, measurements (libs/experiment/records.ts).
-import { CHANNEL_PROFILES, CHANNELS, SPLITS, TEACHER_TRAINING_FIELDS } from '#experiment';
+import { CHANNEL_PROFILES, CHANNELS, SPLITS, STOPPING_MEASURES, TEACHER_TRAINING_FIELDS } from '#experiment';
 import { HYPERPARAMETERS_SCHEMA, type JsonSchema } from './request-schemas.js';
 
 export const text: JsonSchema = { type: 'string' };
@@ -234,6 +234,25 @@ export const RECORD_SCHEMAS = {
     ceiling: ref('DivergenceCurve'),
     'likelihood?': exactly({ student: ref('LikelihoodCurve'), teacher: ref('LikelihoodCurve') }),
     'sentenceValues?': exactly({ tokens: listOf(count), jsd: numbers, bleu1: numbers }),
+  }),
+  PrunedTrial: exactly({
+    sweepId: id,
+    cause: choice('budget', 'early-stopping'),
+    reason: text,
+    'decision?': exactly({
+      trialId: id,
+      measure: choice(...STOPPING_MEASURES),
+      epoch: count,
+      value: { type: ['number', 'null'] },
+      rank: count,
+      reached: count,
+      isStopped: flag,
+    }),
+    'step?': count,
+    'bestLoss?': number,
+    'bestEpoch?': count,
+    'trainingSeconds?': number,
+    'numerics?': ref('Numerics'),
   }),
   TrialSummary: exactly({
     trialId: id,

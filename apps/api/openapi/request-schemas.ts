@@ -8,6 +8,7 @@ import {
   CORPUS_UPLOAD_FIELDS,
   DIALS,
   DISTILLATION_FIELDS,
+  EARLY_STOPPING_FIELDS,
   EVALUATION_FIELDS,
   EXTENSION_FIELDS,
   type Field,
@@ -37,11 +38,43 @@ const LISTS: JsonSchema = {
   ),
 };
 
+/** What each hyperparameter may be drawn from. */
+const SPACE: JsonSchema = {
+  type: 'object',
+  additionalProperties: false,
+  properties: Object.fromEntries(
+    Object.entries(HYPERPARAMETER_FIELDS)
+      .filter(([name]) => name !== 'seed')
+      .map(([name, field]) => {
+        const ends = { type: 'array', items: valueSchema(field), minItems: 2, maxItems: 2 };
+        const range = (kind: string) => ({
+          type: 'object',
+          additionalProperties: false,
+          required: [kind],
+          properties: { [kind]: ends },
+        });
+        const ranges = { number: ['uniform', 'logUniform'], integer: ['int', 'logUniform'] } as Record<
+          string,
+          string[]
+        >;
+        const choice = { type: 'array', items: valueSchema(field), minItems: 1, maxItems: 1000 };
+        return [name, { oneOf: [...(ranges[field.kind] ?? []).map(range), choice] }];
+      }),
+  ),
+};
+
 const SWEEP_PARTS = {
   base: ref('HyperparametersRequest'),
   vary: LISTS,
-  trials: { type: 'array', items: ref('HyperparametersRequest'), minItems: 1, maxItems: SWEEP_FIELDS.trials.maxItems },
+  trials: {
+    oneOf: [
+      { type: 'array', items: ref('HyperparametersRequest'), minItems: 1, maxItems: SWEEP_FIELDS.trials.maxItems },
+      { type: 'integer', minimum: 1, maximum: SWEEP_FIELDS.trials.maxItems },
+    ],
+  },
+  space: SPACE,
   evaluation: ref('EvaluationRequest'),
+  earlyStopping: objectOf(EARLY_STOPPING_FIELDS),
 } satisfies Record<string, JsonSchema>;
 
 const { pool, requires } = TEACHER_FIELDS;
@@ -169,6 +202,8 @@ function valueSchema(field: Field): JsonSchema {
     }
     case 'list':
       return { type: 'array', items: { type: 'object' }, minItems, maxItems };
+    case 'settings':
+      return { oneOf: [{ type: 'array', items: { type: 'object' }, minItems, maxItems }, { type: 'integer' }] };
     case 'seeds': {
       const list = {
         type: 'array',

@@ -4,6 +4,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import {
   type CorpusRecord,
   type HybridRecord,
+  hasRules,
   InvalidRequest,
   type PreparationRecord,
   type PreparationResult,
@@ -35,7 +36,14 @@ const MAX_RECORD_BYTES = 32 * 1024 ** 2;
 const CACHE_BYTES = 64 * 1024 ** 2;
 const STORE_PAGE = 1000;
 
-const COMPLETED: TrialState = { exists: true, retry: 0, hasResult: true, isCancelled: false, isPaused: false };
+const COMPLETED: TrialState = {
+  exists: true,
+  retry: 0,
+  hasResult: true,
+  isCancelled: false,
+  isPaused: false,
+  prunedIn: [],
+};
 
 const ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 
@@ -77,19 +85,29 @@ export class RecordsService {
     return (await this.readImmutable<TrialRecord>(keyOrNone(keys.trial, trialId))) ?? this.planned(trialId);
   }
 
-  /** Where the trial stands, with its result; undefined when there is no such trial. */
-  async trialStanding(trialId: string): Promise<{ state: TrialState; result?: TrialResult } | undefined> {
+  /** Where the trial stands for a sweep (left out: for anybody), with its result; undefined when there is no such trial. */
+  async trialStanding(
+    trialId: string,
+    asking?: SweepRecord,
+  ): Promise<{ state: TrialState; result?: TrialResult } | undefined> {
     if (keyOrNone(keys.trial, trialId) === undefined) return undefined;
-    const standing = await this.standingOf(trialId);
+    const standing = await this.standingOf(trialId, asking);
     return standing.state.exists || (await this.planned(trialId)) ? standing : undefined;
   }
 
   /** As trialStanding, for a trial that there is or is about to be. */
-  async standingOf(trialId: string): Promise<{ state: TrialState; result?: TrialResult }> {
+  async standingOf(trialId: string, asking?: SweepRecord): Promise<{ state: TrialState; result?: TrialResult }> {
     // What has once completed is never tried again: then one look at memory says it all.
     const kept = this.cache.get(keys.trialResult(trialId))?.value as TrialResult | undefined;
-    if (kept?.status === 'completed') return { state: COMPLETED, result: kept };
+    const mayBePruned = asking !== undefined && hasRules(asking);
+    if (kept?.status === 'completed' && !mayBePruned) return { state: COMPLETED, result: kept };
     const state = await readTrialState(this.store, trialId);
+    const pruning = asking ? state.prunedIn.find((sweepId) => sweepId === asking.sweepId) : state.prunedIn[0];
+    if (pruning !== undefined && (asking || !state.hasResult)) {
+      // Not kept: a further budget takes it away again.
+      const pruned = await this.read<TrialResult>(keys.trialPruned(trialId, pruning));
+      return { state, ...(pruned ? { result: pruned } : {}) };
+    }
     const key = keys.trialResult(trialId, state.retry);
     const result = state.hasResult ? await this.readImmutable<TrialResult>(key) : undefined;
     return { state, ...(result ? { result } : {}) };

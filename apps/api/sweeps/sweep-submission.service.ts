@@ -5,6 +5,8 @@ import { Inject, Injectable, type OnModuleDestroy } from '@nestjs/common';
 import type { Config } from '#config';
 import {
   Conflict,
+  type CorpusRecord,
+  type CostEstimate,
   canonicalJson,
   type Extension,
   extendRequest,
@@ -19,6 +21,7 @@ import {
   type SweepRecord,
   type SweepRequest,
   sweepIdFromKey,
+  type TeacherRecord,
   type TrialRecord,
   type Warning,
   warningsFor,
@@ -34,6 +37,7 @@ import { LiveService } from '../records/live.service.js';
 import { mapLimited } from '../records/map-limited.js';
 import { RecordsService } from '../records/records.service.js';
 import { TeachersService } from '../teachers/teachers.service.js';
+import { CostService } from './cost.service.js';
 import { lackOf, placementOf } from './placement.js';
 
 /** What a request would do, before anything is stored. */
@@ -45,6 +49,8 @@ export interface SweepPlan {
   bundles: string[][];
   placement: Placement;
   warnings: Warning[];
+  teacher: TeacherRecord;
+  corpus: CorpusRecord;
 }
 
 export interface SubmitOptions {
@@ -77,6 +83,7 @@ export class SweepSubmissionService implements OnModuleDestroy {
     private readonly teachers: TeachersService,
     private readonly corpora: CorporaService,
     private readonly live: LiveService,
+    private readonly costs: CostService,
   ) {}
 
   /** `before` are bundles of the sweep as it was: what is in one stays in it, only what is new is packed anew. */
@@ -91,10 +98,20 @@ export class SweepSubmissionService implements OnModuleDestroy {
       request,
       teacherId: teacher.teacherId,
       corpusId: corpus.corpusId,
+      teacher,
+      corpus,
       trials,
       bundles,
       placement: placementOf(request, bundles, { trials, teacher, corpus }),
-      warnings: warningsFor({ teacher, corpus, trials, evaluationSentences: request.evaluation.sentences }),
+      warnings: warningsFor({
+        teacher,
+        corpus,
+        trials,
+        evaluationSentences: request.evaluation.sentences,
+        earlyStopping: request.earlyStopping,
+        isDrawn: request.search === 'random',
+        bundles,
+      }),
     };
   }
 
@@ -125,6 +142,7 @@ export class SweepSubmissionService implements OnModuleDestroy {
     if (!isLarge) await this.storeTrials(sweep, plan.trials);
     const states = await this.controls.states(plan.trials.map(({ trialId }) => trialId));
     const open = await this.controls.openAll(states, { andRetry: true });
+    sweep.estimate = await this.costs.estimate(plan.bundles, open, plan);
     if (!(await putJsonIfAbsent(this.store, keys.sweep(sweepId), sweep))) {
       const winner = await this.records.sweep(sweepId);
       if (winner === undefined) throw new Error(`sweep ${sweepId} exists but cannot be read`);
@@ -152,7 +170,8 @@ export class SweepSubmissionService implements OnModuleDestroy {
   /** Makes the next version of the sweep; asking for what it has already gives the sweep as it is. */
   async extend(sweepId: string, extension: Extension): Promise<SweepRecord> {
     const { sweep, plan } = await this.planExtension(sweepId, extension);
-    if (plan.bundles.length === sweep.bundles.length) return sweep;
+    const isPaidFurther = extension.budget !== undefined;
+    if (plan.bundles.length === sweep.bundles.length && !isPaidFurther) return sweep;
     await this.live.requireFleet();
     const before = new Set(sweep.bundles.flat());
     const added = plan.trials.filter(({ trialId }) => !before.has(trialId));
@@ -173,9 +192,11 @@ export class SweepSubmissionService implements OnModuleDestroy {
       added.map(({ trialId }) => trialId),
       { andRetry: true },
     );
+    next.estimate = together(sweep.estimate, await this.costs.estimate(plan.bundles, open, plan));
     if (!(await putJsonIfAbsent(this.store, keys.sweep(sweepId, version), next)))
       throw new Conflict(`Sweep ${sweepId} was changed at the same time; look at it and try again.`);
-    await this.start(next, open, added);
+    const affordable = isPaidFurther ? await this.controls.unprune(sweep) : [];
+    await this.start(next, new Set([...open, ...affordable]), added);
     return next;
   }
 
@@ -186,9 +207,17 @@ export class SweepSubmissionService implements OnModuleDestroy {
     return results.filter((result) => result?.status === 'completed' && result.finishedAt < since).length;
   }
 
-  async countTrained(trials: PlannedTrial[]): Promise<number> {
+  /** Which of the plan's trials are trained already, and what the others will take. */
+  async outlook(plan: SweepPlan): Promise<{ reused: number; estimate: CostEstimate }> {
+    const trained = await this.trained(plan.trials);
+    const open = plan.trials.map(({ trialId }) => trialId).filter((trialId) => !trained.has(trialId));
+    return { reused: trained.size, estimate: await this.costs.estimate(plan.bundles, new Set(open), plan) };
+  }
+
+  private async trained(trials: readonly PlannedTrial[]): Promise<Set<string>> {
     const results = await mapLimited(trials, ({ trialId }) => this.records.trialResult(trialId));
-    return results.filter((result) => result?.status === 'completed').length;
+    const trained = trials.filter((_, index) => results[index]?.status === 'completed');
+    return new Set(trained.map(({ trialId }) => trialId));
   }
 
   /** What the workers there are lack for these bundles; nothing when Redis does not answer. */
@@ -208,7 +237,7 @@ export class SweepSubmissionService implements OnModuleDestroy {
     const { waiting: most } = shareOf(this.config.owners, owner);
     if (most === undefined) return;
     const waiting = await this.fleet.waitingTrials(owner);
-    const added = trials.length - (await this.countTrained(trials));
+    const added = trials.length - (await this.trained(trials)).size;
     if (added === 0 || waiting + added <= most) return;
     throw new HttpProblem(
       429,
@@ -249,6 +278,11 @@ export class SweepSubmissionService implements OnModuleDestroy {
     this.writing.add(rest);
     void rest.then(() => this.writing.delete(rest));
   }
+}
+
+/** What is expected of the sweep as a whole: what it was before, and what is new. */
+function together(before: CostEstimate | undefined, added: CostEstimate): CostEstimate {
+  return before ? { ...added, deviceSeconds: before.deviceSeconds + added.deviceSeconds } : added;
 }
 
 function requireSame(sweep: SweepRecord, request: SweepRequest, kind: SweepRecord['kind']): SweepRecord {

@@ -1,5 +1,6 @@
 // How a sweep is shown: what was asked, the state of its trials, and where the report is.
 import type {
+  CostEstimate,
   Hyperparameters,
   SettledRecord,
   SweepRecord,
@@ -10,7 +11,7 @@ import type {
 } from '#experiment';
 import type { TrialView } from '../trials/trial-view.js';
 
-export type TrialCounts = Record<Exclude<TrialStatus, 'pruned'>, number>;
+export type TrialCounts = Record<TrialStatus, number>;
 
 export interface SweepLinks {
   self: string;
@@ -40,6 +41,8 @@ export interface SweepListItem {
 
 export interface SweepView extends SweepListItem {
   request: unknown;
+  /** What it was expected to take when it was accepted; absent in sweeps of earlier versions. */
+  estimate?: CostEstimate;
   /** What the workers of now lack for what still waits; absent: nothing. */
   waitsFor?: string[];
   reportFiles: Omit<SettledRecord['reportFiles'][number], 'key'>[];
@@ -57,6 +60,8 @@ export interface SweepSubmission {
   bundles: number;
   /** Trials that had been trained before. */
   reused: number;
+  /** What is to be trained will take; absent in sweeps of earlier versions. */
+  estimate?: CostEstimate;
   warnings: Warning[];
   /** What the workers of now lack for it; absent: nothing. */
   waitsFor?: string[];

@@ -84,7 +84,7 @@ export class SweepsController {
   }
 
   private async accepted({ sweep, isNew }: Submitted, response: Response): Promise<SweepSubmission> {
-    const { sweepId, version, name, warnings, bundles, placement } = sweep;
+    const { sweepId, version, name, warnings, bundles, placement, estimate } = sweep;
     const { status, waitsFor = [] } =
       isNew && placement
         ? { status: 'queued' as const, waitsFor: await this.submissions.lack(placement) }
@@ -99,17 +99,19 @@ export class SweepsController {
     const links = this.sweeps.linksTo(sweepId);
     response.setHeader('Location', links.self);
     const more = { ...(version === undefined ? {} : { version }), ...(waitsFor.length > 0 ? { waitsFor } : {}) };
-    return { sweepId, ...more, name, status, trials, bundles: bundles.length, reused, warnings, links };
+    const cost = estimate ? { estimate } : {};
+    return { sweepId, ...more, name, status, trials, bundles: bundles.length, reused, ...cost, warnings, links };
   }
 
-  private async planned({ request, trials, bundles, placement, warnings }: SweepPlan): Promise<SweepSubmission> {
+  private async planned(plan: SweepPlan): Promise<SweepSubmission> {
+    const { request, trials, bundles, placement, warnings } = plan;
     const waitsFor = await this.submissions.lack(placement);
     return {
       name: request.name,
       status: 'planned',
       trials: trials.map(({ trialId, role, spec }) => ({ trialId, role, hyperparameters: spec.hyperparameters })),
       bundles: bundles.length,
-      reused: await this.submissions.countTrained(trials),
+      ...(await this.submissions.outlook(plan)),
       warnings,
       ...(waitsFor.length > 0 ? { waitsFor } : {}),
     };

@@ -26,13 +26,14 @@ export class SweepsService {
     const { sweep, state } = await this.existing(sweepId);
     const [settled, trials] = await Promise.all([
       state.isSettled ? this.records.settled(sweepId, state.version) : undefined,
-      this.trials.views(sweep.trials),
+      this.trials.views(sweep.trials, sweep),
     ]);
     const reportFiles = settled?.reportFiles ?? [];
     const waitsFor = settled || state.isCancelled || state.isPaused ? [] : await this.lackOf(sweep, trials);
     return {
       ...this.listItem(sweep, { settled, state, trials }),
       request: sweep.request,
+      ...(sweep.estimate ? { estimate: sweep.estimate } : {}),
       ...(waitsFor.length > 0 ? { waitsFor } : {}),
       reportFiles: reportFiles.map(({ name, size, sha256, contentType }) => ({ name, size, sha256, contentType })),
       trials,
@@ -44,7 +45,7 @@ export class SweepsService {
       mapLimited(sweepIds, async (sweepId) => {
         const { sweep, state } = await this.existing(sweepId);
         const settled = state.isSettled ? await this.records.settled(sweepId, state.version) : undefined;
-        const trials = settled === undefined ? await this.trials.views(sweep.trials) : [];
+        const trials = settled === undefined ? await this.trials.views(sweep.trials, sweep) : [];
         return this.listItem(sweep, { settled, state, trials });
       }),
     );
@@ -109,9 +110,10 @@ function countsOf({ settled, trials }: SweepState): TrialCounts {
     completed: 0,
     failed: 0,
     cancelled: 0,
+    pruned: 0,
   };
   if (settled !== undefined) return { ...counts, ...settled.counts };
-  for (const { status } of trials) counts[status === 'pruned' ? 'completed' : status] += 1;
+  for (const { status } of trials) counts[status] += 1;
   return counts;
 }
 

@@ -4,6 +4,7 @@ import type {
   EvaluationSettings,
   Hyperparameters,
   LiveTrial,
+  PrunedFacts,
   StoredFile,
   TrialRole,
   TrialStatus,
@@ -27,6 +28,8 @@ export interface TrialView {
   /** Without the epochs, which are at /metrics. */
   summary?: Omit<TrialSummary, 'epochs'>;
   failure?: { reason: string; step?: number };
+  /** Why a sweep gave it up, and what it had by then; the epochs are at /metrics. */
+  pruned?: Omit<PrunedFacts, 'epochs'>;
   attempts?: number;
   worker?: string;
   artifacts: ArtifactView[];

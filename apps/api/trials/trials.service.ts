@@ -5,7 +5,9 @@ import {
   type LiveTrial,
   NotFound,
   NotReady,
+  type PrunedFacts,
   Removed,
+  type SweepRecord,
   type SweepTrial,
   type TrialRecord,
   type TrialResult,
@@ -34,6 +36,8 @@ interface Recorded extends ShownTrial {
   result?: TrialResult;
   isCancelled: boolean;
   isPaused: boolean;
+  /** Its result is what one sweep says of it, and nobody in particular asks. */
+  isUndecided: boolean;
 }
 
 @Injectable()
@@ -51,10 +55,10 @@ export class TrialsService {
     return view as TrialView;
   }
 
-  /** Views of these trials in their order. */
-  async views(trials: ShownTrial[]): Promise<TrialView[]> {
+  /** Views of these trials in their order, as they stand for a sweep or (left out) for anybody. */
+  async views(trials: ShownTrial[], asking?: SweepRecord): Promise<TrialView[]> {
     const recorded = await mapLimited(trials, async (trial) => {
-      const found = await this.recorded(trial);
+      const found = await this.recorded(trial, asking);
       // What names a trial describes it too, or was written after it; neither is ever deleted.
       if (found === undefined) throw new Error(`the record of trial ${trial.trialId} is missing`);
       return found;
@@ -74,7 +78,8 @@ export class TrialsService {
 
   async metrics(trialId: string): Promise<TrialMetricsView> {
     const { record, result } = await this.existing(trialId);
-    if (result?.summary !== undefined) return { trialId, live: true, epochs: result.summary.epochs };
+    const ended = result?.summary?.epochs ?? result?.pruned?.epochs;
+    if (ended !== undefined) return { trialId, live: true, epochs: ended };
     const epochs = await this.live.epochs(record.trialId);
     return { trialId, live: epochs !== undefined, epochs: epochs ?? [] };
   }
@@ -117,7 +122,7 @@ export class TrialsService {
     const items: TrialView[] = [];
     for (let at = start; at < sweep.trials.length; ) {
       const step = sweep.trials.slice(at, at + page.limit);
-      for (const [index, view] of (await this.views(step)).entries()) {
+      for (const [index, view] of (await this.views(step, sweep)).entries()) {
         if (!matches(view)) continue;
         if (items.length === page.limit) return { items, nextCursor: cursorAt(at + index) };
         items.push(view);
@@ -134,19 +139,33 @@ export class TrialsService {
     return recorded;
   }
 
-  private async recorded({ trialId, role }: ShownTrial): Promise<Recorded | undefined> {
-    const standing = await this.records.trialStanding(trialId);
+  private async recorded({ trialId, role }: ShownTrial, asking?: SweepRecord): Promise<Recorded | undefined> {
+    const standing = await this.records.trialStanding(trialId, asking);
     const record = standing && (await this.records.trial(trialId));
     if (record === undefined || standing === undefined) return undefined;
     const { result, state } = standing;
     const { isCancelled, isPaused } = state;
-    return { trialId, record, isCancelled, isPaused, ...(role ? { role } : {}), ...(result ? { result } : {}) };
+    // What one sweep has pruned another may be training.
+    const isUndecided = result?.status === 'pruned' && asking === undefined;
+    return {
+      trialId,
+      record,
+      isCancelled,
+      isPaused,
+      isUndecided,
+      ...(role ? { role } : {}),
+      ...(result ? { result } : {}),
+    };
   }
 
   private async withLive(trials: Recorded[]): Promise<TrialView[]> {
-    const open = trials.filter(isOpen);
+    const open = trials.filter((trial) => isOpen(trial) || trial.isUndecided);
     const live = await this.live.trials(open.map(({ trialId }) => trialId));
-    return trials.map((trial) => viewOf(trial, live?.get(trial.trialId), live !== undefined));
+    return trials.map((trial) => {
+      const progress = live?.get(trial.trialId);
+      const { result: _pruned, ...asTrained } = trial;
+      return viewOf(trial.isUndecided && progress ? asTrained : trial, progress, live !== undefined);
+    });
   }
 }
 
@@ -167,8 +186,15 @@ function viewOf(recorded: Recorded, progress: LiveTrial | undefined, isLive: boo
     ...(shown ? { progress: shown } : {}),
     ...(result?.summary ? { summary: withoutLists(result.summary) } : {}),
     ...(result?.failure ? { failure: result.failure } : {}),
+    ...(result?.pruned ? { pruned: withoutEpochs(result.pruned) } : {}),
     ...(attempts ? { attempts: Number(attempts) } : {}),
-    ...(result ? { worker: result.worker, startedAt: result.startedAt, finishedAt: result.finishedAt } : {}),
+    ...(result
+      ? {
+          ...(result.worker ? { worker: result.worker } : {}),
+          startedAt: result.startedAt,
+          finishedAt: result.finishedAt,
+        }
+      : {}),
     artifacts: artifactsOf(result),
     createdAt: record.createdAt,
   };
@@ -184,6 +210,10 @@ function statusOf({ result, isCancelled, isPaused }: Recorded, progress: LiveTri
   if (isPaused) return 'paused';
   if (progress === undefined || progress.phase === 'waiting') return 'queued';
   return Date.now() - Date.parse(progress.updatedAt) > SILENT_MS ? 'recovering' : 'running';
+}
+
+function withoutEpochs({ epochs: _epochs, ...pruned }: PrunedFacts): NonNullable<TrialView['pruned']> {
+  return pruned;
 }
 
 /** Epochs are at /metrics, values per sentence in evaluation.json: both would make long answers longer still. */

@@ -64,7 +64,7 @@ export async function runBundle(
     streamFor: (name) => new RandomStream(first.seed, `init-${name}`),
   });
 
-  const training = await trainBundle(context, start, { train, validation });
+  const training = await trainBundle(context, start, { train, validation }, data.vocabulary);
   if (port.isStopping()) return;
   const trained = job.trials.flatMap((trial, k) => {
     const outcome = training.students[k] as TrainedStudent;
@@ -108,9 +108,10 @@ export async function runBundle(
     encoder?.dispose();
   }
   const evaluationSeconds = seconds(startedEvaluation);
+  const trainingSeconds = (training.seconds - secondsOfOthers(training)) / trained.length;
   for (const [k, { trial, outcome }] of trained.entries()) {
     const times = {
-      trainingSeconds: training.seconds / trained.length,
+      trainingSeconds,
       evaluationSeconds: evaluationSeconds / trained.length,
     };
     await finish(context, trial, outcome, {
@@ -121,6 +122,13 @@ export async function runBundle(
       training,
     });
   }
+}
+
+/** What those that are not trained to the end have taken: their share of the epochs they were in. */
+function secondsOfOthers({ students }: TrainedBundle): number {
+  const gone = students.filter(({ outcome }) => outcome !== 'trained');
+  const whole = gone.flatMap(({ epochs }) => epochs).reduce((sum, epoch) => sum + epoch.seconds, 0);
+  return whole / students.length;
 }
 
 function seconds(since: number): number {

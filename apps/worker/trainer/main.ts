@@ -23,9 +23,11 @@ let lastSent: Promise<unknown> = Promise.resolve();
 
 function openPort(job: TrainerJob): TrainerPort {
   const cancelled = new Set<string>(job.kind === 'bundle' ? job.unwanted : []);
+  const decided = new Map<number, readonly string[]>();
   let isStopping = false;
   process.on('message', (command: TrainerCommand) => {
     if (command.type === 'stop') isStopping = true;
+    if (command.type === 'rung-decided') decided.set(command.epoch, command.stopped);
     if (command.type === 'cancel') for (const trialId of command.trialIds) cancelled.add(trialId);
   });
   // As a stop, so that a service manager that ends the whole group loses nothing; a second one ends it at once.
@@ -41,6 +43,8 @@ function openPort(job: TrainerJob): TrainerPort {
       });
     },
     isCancelled: (trialId) => cancelled.has(trialId),
+    drop: (trialId) => void cancelled.add(trialId),
+    stoppedAt: (epoch) => decided.get(epoch),
     isStopping: () => isStopping,
   };
 }

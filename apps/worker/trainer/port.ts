@@ -4,6 +4,10 @@ import type { TrainerMessage } from '../trainer-protocol.js';
 export interface TrainerPort {
   send(message: TrainerMessage): void;
   isCancelled(trialId: string): boolean;
+  /** Nobody trains this one on. */
+  drop(trialId: string): void;
+  /** Which students are stopped at the rung after so many epochs; undefined: not decided yet. */
+  stoppedAt(epoch: number): readonly string[] | undefined;
   isStopping(): boolean;
 }
 

@@ -10,7 +10,7 @@ import {
   type TrainingSetup,
 } from '#distillation';
 import { type Hyperparameters, hasComposedLoss, matchedTaps, type TrialSummary } from '#experiment';
-import { disposeWeights, RandomStream, weightsFromArrays } from '#semcom';
+import { disposeWeights, RandomStream, type Vocabulary, weightsFromArrays } from '#semcom';
 import { type CheckpointManifest, checkpointJobOf } from '../checkpoint-manifest.js';
 import { type BundleContext, type BundleJob, kindOf, metadataOf } from './bundle-context.js';
 import { log, progressOf, type TrainingOutcome, trainWithCheckpoints } from './checkpointed-training.js';
@@ -19,6 +19,7 @@ import { dialsOf, featuresOf, schedulesOf, shownDials } from './dials.js';
 import { lossKernelOf, optimizerOf } from './engine-parts.js';
 import { makeFolder, modelBytes } from './files.js';
 import { throttled } from './port.js';
+import { holdAtRung } from './rungs.js';
 
 export interface TrainedBundle extends Omit<TrainingOutcome, 'remarks'> {
   /** How it was trained, as far as its records shall tell. */
@@ -30,6 +31,7 @@ export async function trainBundle(
   context: BundleContext,
   start: ReadonlyMap<string, Float32Array>,
   data: { train: number[][]; validation: number[][] },
+  vocabulary: Vocabulary,
 ): Promise<TrainedBundle> {
   const { job, engine, port, workFolder, checkpointMs } = context;
   const predictedMemoryBytes = tellStart(context, data.train);
@@ -45,7 +47,10 @@ export async function trainBundle(
       parts: job.parts ?? 1,
       setup,
       placeModels: (folder, manifest) => placeModels(context, folder, manifest),
-      listener: (checkpointer) => listenerOf(context, start, checkpointer),
+      listener: (checkpointer) => ({
+        ...listenerOf(context, start, checkpointer),
+        betweenEpochs: (run) => holdAtRung(context, run, { start, validation: data.validation, vocabulary }),
+      }),
     });
     return { ...outcome, remarks: { predictedMemoryBytes, ...outcome.remarks } };
   } finally {

@@ -1,6 +1,7 @@
 // From results to the report: groups trials by setting, takes means and intervals over seeds, gathers anchors and run
 // facts. Comparisons and verdicts are next door.
 
+import { spentSeconds } from '../budget.js';
 import { HEADLINE_SNR_DB, nearestIndex } from '../cross-decoding.js';
 import { hyperparameterOf, isTaught, isTeacherDial } from '../dials.js';
 import { HYPERPARAMETER_NAMES } from '../fields.js';
@@ -80,6 +81,11 @@ export function buildReport(
     return settingOf(group, { ...context, firstTrial: before - group.length });
   });
   const trials = groups.flatMap((group, setting) => group.map((trial) => reportTrialOf(trial, setting, headline)));
+  const pruned = ordered.flatMap(({ spec, result }) => prunedOf(spec, result, varied));
+  const prunedSettings = new Set(
+    ordered.filter(({ result }) => result.status === 'pruned').map(({ spec }) => settingKey(spec.hyperparameters)),
+  );
+  const isPartlyPruned = groups.map(([first]) => first && prunedSettings.has(settingKey(first.spec.hyperparameters)));
   const failures = ordered.flatMap(({ spec, result }) => failureOf(spec, result, varied));
   const known = new Set(ordered.map(({ result }) => result.trialId));
   const missing = sweep.trials.map(({ trialId }) => trialId).filter((trialId) => !known.has(trialId));
@@ -113,6 +119,7 @@ export function buildReport(
       trials: sweep.trials.length,
       completed: completed.length,
       failed: failures.length,
+      pruned: pruned.length,
       missing: missing.length,
     },
     settings,
@@ -124,8 +131,18 @@ export function buildReport(
     verdicts: verdictsOf({ settings, comparisons, trends, axis, isPairTestingOmitted }),
     crossDecoding: crossSectionOf(joined, { settings, trials }),
     importances: importancesOf(varied, settings, trials),
-    findings: findingsOf({ joined, settings, trials, comparisons, anchors, headlineSnrDb, snrDb: evaluation.snrDb }),
+    findings: findingsOf({
+      joined,
+      isPartlyPruned,
+      settings,
+      trials,
+      comparisons,
+      anchors,
+      headlineSnrDb,
+      snrDb: evaluation.snrDb,
+    }),
     failures,
+    pruned,
     missing,
     warnings: sweep.warnings,
     reproduction: {
@@ -133,7 +150,15 @@ export function buildReport(
       request: { ...(sweep.request as object), teacher: sweep.teacherId, corpus: sweep.corpusId },
     },
     hashes: { teacher: hashesOf(teacher.files), corpus: hashesOf(corpus.files) },
-    run: runOf(sweep, completed, groups),
+    run: runOf(
+      sweep,
+      completed,
+      groups,
+      spentSeconds(
+        sweep,
+        ordered.map(({ result }) => result),
+      ),
+    ),
   };
 }
 
@@ -188,8 +213,7 @@ function variedOf(all: Hyperparameters[]): { varied: Name[]; fixed: Partial<Hype
 function groupBySetting(completed: CompletedTrial[]): CompletedTrial[][] {
   const groups = new Map<string, CompletedTrial[]>();
   for (const trial of completed) {
-    const { seed, ...setting } = trial.spec.hyperparameters;
-    const key = canonicalJson(setting);
+    const key = settingKey(trial.spec.hyperparameters);
     const group = groups.get(key);
     if (group) group.push(trial);
     else groups.set(key, [trial]);
@@ -197,6 +221,11 @@ function groupBySetting(completed: CompletedTrial[]): CompletedTrial[][] {
   const all = [...groups.values()];
   // Distilled settings by what varies, baselines last: a reference put in by the planner stands where its value belongs.
   return all.sort((a, b) => compareHyperparameters(a[0]?.spec.hyperparameters, b[0]?.spec.hyperparameters));
+}
+
+/** What trials of one setting have in common. */
+function settingKey({ seed: _seed, ...setting }: Hyperparameters): string {
+  return canonicalJson(setting);
 }
 
 function compareHyperparameters(a?: Hyperparameters, b?: Hyperparameters): number {
@@ -318,17 +347,38 @@ function reportTrialOf(trial: CompletedTrial, setting: number, headline: number)
   };
 }
 
-function failureOf(spec: TrialSpec, result: TrialResult, varied: Name[]): Report['failures'] {
-  if (result.status !== 'failed') return [];
-  const { hyperparameters } = spec;
+/** The setting of a trial that is in no group. */
+function labelIn(varied: Name[], hyperparameters: Hyperparameters): string {
   const isBaseline = !isTaught(hyperparameters);
   const told = varied.filter((name) => !isBaseline || !isTeacherDial(name));
   const labels = told.map((name) => labelOf(name, hyperparameterOf(hyperparameters, name)));
+  return (isBaseline ? ['no teacher', ...labels] : labels).join(', ');
+}
+
+function prunedOf({ hyperparameters }: TrialSpec, { trialId, pruned }: TrialResult, varied: Name[]): Report['pruned'] {
+  if (!pruned) return [];
+  const { cause, reason, epochs, bestLoss, decision } = pruned;
+  return [
+    {
+      trialId,
+      label: labelIn(varied, hyperparameters),
+      seed: hyperparameters.seed,
+      reason,
+      cause,
+      ...(epochs ? { epochs: epochs.length } : {}),
+      ...(bestLoss === undefined ? {} : { validationLoss: bestLoss }),
+      ...(decision ? { value: decision.value } : {}),
+    },
+  ];
+}
+
+function failureOf({ hyperparameters }: TrialSpec, result: TrialResult, varied: Name[]): Report['failures'] {
+  if (result.status !== 'failed') return [];
   const { reason = 'no reason was recorded', step } = result.failure ?? {};
   return [
     {
       trialId: result.trialId,
-      label: (isBaseline ? ['no teacher', ...labels] : labels).join(', '),
+      label: labelIn(varied, hyperparameters),
       seed: hyperparameters.seed,
       reason,
       ...(step === undefined ? {} : { step }),
@@ -336,7 +386,12 @@ function failureOf(spec: TrialSpec, result: TrialResult, varied: Name[]): Report
   ];
 }
 
-function runOf(sweep: SweepRecord, completed: CompletedTrial[], groups: CompletedTrial[][]): Report['run'] {
+function runOf(
+  sweep: SweepRecord,
+  completed: CompletedTrial[],
+  groups: CompletedTrial[][],
+  deviceSeconds: number,
+): Report['run'] {
   const tokensPerSecond = ({ epochs }: TrialSummary) =>
     mean(epochs.length > 0 ? epochs.map((e) => e.tokensPerSecond) : [0]);
   const numerics = new Map(completed.map(({ summary }) => [canonicalJson(summary.numerics), summary.numerics]));
@@ -364,6 +419,7 @@ function runOf(sweep: SweepRecord, completed: CompletedTrial[], groups: Complete
       latencyMs: medianOf(group.flatMap(({ summary }) => summary.latency?.student.medianMs ?? [])),
     })),
     teacherLatencyMs: medianOf(completed.flatMap(({ summary }) => summary.latency?.teacher.medianMs ?? [])),
+    cost: { expected: sweep.estimate ?? null, deviceSeconds },
   };
 }
 

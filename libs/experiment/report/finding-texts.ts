@@ -7,6 +7,10 @@ const FINDINGS: Record<string, (labels: Texts, snrDb: number) => Texts> = {
     en: `Transmitters and receivers could not be joined with each other: ${en}`,
     zh: `未能完成发射端与接收端的交叉解码：${en}`,
   }),
+  'partly-pruned': ({ en, zh }) => ({
+    en: `Some seeds of these settings were pruned and are not in the means; where they were stopped early for being behind, the means look better than the settings are, most of all beside a baseline or T = 1, which are never stopped: ${en}.`,
+    zh: `这些设置的部分种子被剪除，不计入均值；若因落后而提前停止，则均值偏好，尤其相对于从不停止的基线或 T = 1：${zh}。`,
+  }),
   'one-seed': ({ en, zh }) => ({
     en: `A single seed only, so no interval and no test: ${en}.`,
     zh: `只有一个种子，因此没有区间和检验：${zh}。`,

@@ -13,6 +13,8 @@ export interface FindingContext {
   headlineSnrDb: number;
   snrDb: readonly number[];
   joined?: CrossDecoding | { failure: string } | undefined;
+  /** By setting: seeds of it were pruned. */
+  isPartlyPruned?: readonly (boolean | undefined)[];
 }
 
 type Rule = (context: FindingContext, index: number, setting: ReportSetting) => boolean;
@@ -37,6 +39,7 @@ function ofSettings(context: FindingContext): Finding[] {
 }
 
 const RULES: Record<string, Rule> = {
+  'partly-pruned': ({ isPartlyPruned }, index) => isPartlyPruned?.[index] === true,
   'one-seed': (_, __, setting) => setting.seeds.length < 2,
   'gap-at-floor': ({ anchors }, _, setting) => {
     const floor = anchors?.floor.jsd ?? [];

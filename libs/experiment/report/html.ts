@@ -9,6 +9,7 @@ import {
   MAX_TABLE_ROWS,
   omissionNote,
   overviewTable,
+  prunedTable,
   sizeTable,
   testTable,
   trendTable,
@@ -62,6 +63,7 @@ function body(report: Report, language: Language): string {
         )
       : '',
     report.failures.length > 0 ? section(word('failures'), laidOut(failureTable(report, language))) : '',
+    report.pruned.length > 0 ? section(word('pruned'), laidOut(prunedTable(report, language))) : '',
     report.missing.length > 0 ? section(word('missing'), list(shortened(report.missing, language))) : '',
     report.warnings.length > 0 ? section(word('warnings'), list(report.warnings.map(({ message }) => message))) : '',
     section(word('conditions'), conditions(report)),
@@ -87,13 +89,14 @@ function shortened(ids: string[], language: Language): string[] {
 }
 
 function facts(report: Report, language: Language): string {
-  const { completed, failed, missing, trials } = report.counts;
+  const { completed, failed, pruned, missing, trials } = report.counts;
   const parts = [
     `${say('teacher', language)} ${report.teacher.name}`,
     `${say('corpus', language)} ${report.corpus.name}`,
     `${completed}/${trials} ${say('trials', language)}`,
     `${say('seeds', language)} ${report.seeds.length}`,
     ...(failed > 0 ? [`${say('failures', language)}: ${failed}`] : []),
+    ...(pruned > 0 ? [`${say('pruned', language)}: ${pruned}`] : []),
     ...(missing > 0 ? [`${say('missing', language)}: ${missing}`] : []),
   ];
   return escaped(parts.join(' · '));
@@ -132,5 +135,10 @@ function runFacts({ run }: Report): string {
     ]),
     ['training seconds, summed over trials', seconds((trial) => trial.trainingSeconds)],
     ['evaluation seconds, summed over trials', seconds((trial) => trial.evaluationSeconds)],
+    ['device-seconds spent', run.cost.deviceSeconds.toFixed(1)],
+    [
+      'device-seconds expected',
+      run.cost.expected ? `${run.cost.expected.deviceSeconds} (by ${run.cost.expected.source.replace('-', ' ')})` : '–',
+    ],
   ]);
 }

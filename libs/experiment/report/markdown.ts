@@ -8,6 +8,7 @@ import {
   MAX_TABLE_ROWS,
   omissionNote,
   overviewTable,
+  prunedTable,
   sizeTable,
   testTable,
   trendTable,
@@ -48,6 +49,7 @@ export function renderMarkdown(report: Report, language: Language = 'en'): strin
     report.comparisons.length > 0 ? laidOut(testTable(report, language), true) : '',
     report.comparisons.length + report.trends.length > 0 ? say('testNote', language) : '',
     report.failures.length > 0 ? laidOut(failureTable(report, language), true) : '',
+    report.pruned.length > 0 ? laidOut(prunedTable(report, language), true) : '',
     report.missing.length > 0 ? section(say('missing', language), list(missing)) : '',
     report.warnings.length > 0
       ? section(say('warnings', language), list(report.warnings.map(({ message }) => message)))

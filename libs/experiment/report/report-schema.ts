@@ -186,6 +186,20 @@ const run = exactly({
     }),
   ),
   teacherLatencyMs: maybe(number),
+  cost: exactly({
+    expected: {
+      oneOf: [
+        { type: 'null' },
+        exactly({
+          deviceSeconds: number,
+          wallSeconds: number,
+          workers: count,
+          source: choice('same-shape', 'same-device', 'stated-rate'),
+        }),
+      ],
+    },
+    deviceSeconds: number,
+  }),
 });
 
 const architecture = exactly({
@@ -215,7 +229,7 @@ const PROPERTIES: Record<keyof Report, Schema> = {
   varied: listOf(hyperparameterName),
   axis: { type: ['string', 'null'], enum: [...HYPERPARAMETER_NAMES, null] },
   fixed: hyperparameters,
-  counts: exactly({ trials: count, completed: count, failed: count, missing: count }),
+  counts: exactly({ trials: count, completed: count, failed: count, pruned: count, missing: count }),
   settings: listOf(setting),
   trials: listOf(
     exactly({
@@ -245,6 +259,18 @@ const PROPERTIES: Record<keyof Report, Schema> = {
   importances: listOf(exactly({ name: hyperparameterName, levels: count, share: number })),
   findings: listOf(exactly({ code: text, settings: listOf(count), text: texts })),
   failures: listOf(exactly({ trialId: text, label: text, seed: { type: 'integer' }, reason: text, 'step?': count })),
+  pruned: listOf(
+    exactly({
+      trialId: text,
+      label: text,
+      seed: { type: 'integer' },
+      reason: text,
+      cause: choice('budget', 'early-stopping'),
+      'epochs?': count,
+      'validationLoss?': number,
+      'value?': maybe(number),
+    }),
+  ),
   missing: listOf(text),
   warnings: listOf(exactly({ code: text, message: text })),
   reproduction: exactly({ command: text, request: { type: 'object' } }),

@@ -25,7 +25,7 @@ describe('buildReport', () => {
     expect(report.settings[0]).toMatchObject({ role: 'reference', seeds: [1, 2, 3, 4, 5], values: { temperature: 1 } });
     expect(report).toMatchObject({ axis: 'temperature', varied: ['temperature'], headlineSnrDb: 12 });
     expect(report.fixed).toMatchObject({ distillPart: 'decoder', distillWeight: 0.7 });
-    expect(report.counts).toEqual({ trials: 25, completed: 25, failed: 0, missing: 0 });
+    expect(report.counts).toEqual({ trials: 25, completed: 25, failed: 0, pruned: 0, missing: 0 });
   });
 
   it('takes mean and interval over seeds at every SNR', () => {
@@ -68,13 +68,43 @@ describe('buildReport', () => {
       failing: ({ hyperparameters: h }) => (h.temperature === 4 && h.seed === 2 ? 'the loss became NaN' : undefined),
       withoutResult: ({ spec: { hyperparameters: h } }) => h.temperature === 8 && h.seed > 3,
     });
-    expect(report.counts).toEqual({ trials: 25, completed: 22, failed: 1, missing: 2 });
+    expect(report.counts).toEqual({ trials: 25, completed: 22, failed: 1, pruned: 0, missing: 2 });
     expect(report.failures).toEqual([
       { trialId: expect.any(String), label: 'T=4', seed: 2, reason: 'the loss became NaN', step: 17 },
     ]);
     expect(report.missing).toHaveLength(2);
     const test = report.comparisons.find(({ a, b, measure }) => measure === 'jsd' && a === 2 && b === 3);
     expect(test?.n).toBe(2);
+  });
+
+  it('lists pruned trials with what they had, compares without them, and warns where a setting has lost seeds', () => {
+    const { sweep, results } = syntheticSweep({ teacher: 'demo', ...temperatures });
+    const pruned = results.map(({ spec, result }) => {
+      const { temperature, seed, distillWeight } = spec.hyperparameters;
+      if (temperature !== 4 || seed > 2 || distillWeight === 0) return { spec, result };
+      const { summary, ...rest } = result;
+      const facts = { sweepId: sweep.sweepId, cause: 'early-stopping', reason: 'behind', bestLoss: 2.5 } as const;
+      const had = { ...facts, epochs: summary?.epochs.slice(0, 3) ?? [], trainingSeconds: 7 };
+      return { spec, result: { ...rest, status: 'pruned' as const, pruned: had } };
+    });
+    const report = buildReport(sweep, syntheticTeacher, syntheticCorpus, pruned);
+    expect(report.counts).toEqual({ trials: 25, completed: 23, failed: 0, pruned: 2, missing: 0 });
+    expect(report.pruned[0]).toEqual({
+      trialId: expect.any(String),
+      label: 'T=4',
+      seed: 1,
+      reason: 'behind',
+      cause: 'early-stopping',
+      epochs: 3,
+      validationLoss: 2.5,
+    });
+    const four = report.settings.findIndex(({ label }) => label === 'T=4');
+    expect(report.settings[four]?.seeds).toEqual([3, 4, 5]);
+    expect(report.findings.find(({ code }) => code === 'partly-pruned')?.settings).toEqual([four]);
+    expect(renderMarkdown(report)).toContain('## Pruned trials');
+    expect(renderHtml(report)).toContain('behind');
+    const others = report.run.trials.reduce((sum, one) => sum + one.trainingSeconds + one.evaluationSeconds, 0);
+    expect(report.run.cost).toEqual({ expected: null, deviceSeconds: expect.closeTo(others + 14, 6) });
   });
 
   it('reports a sweep in which nothing completed', () => {

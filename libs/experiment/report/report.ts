@@ -3,10 +3,12 @@
 
 import type {
   Architecture,
+  CostEstimate,
   EvaluationSettings,
   Hyperparameters,
   Numerics,
   ParameterCounts,
+  PrunedFacts,
   TrialRole,
   Warning,
 } from '../records.js';
@@ -263,6 +265,16 @@ export interface ReportFailure {
   step?: number;
 }
 
+export interface ReportPruned extends Omit<ReportFailure, 'step'> {
+  cause: PrunedFacts['cause'];
+  // Where it had begun:
+  epochs?: number;
+  /** of its best epoch */
+  validationLoss?: number;
+  /** What early stopping compared. */
+  value?: number | null;
+}
+
 export interface RunSection {
   sweepId: string;
   owner: string;
@@ -288,6 +300,8 @@ export interface RunSection {
     latencyMs: number | null;
   }[];
   teacherLatencyMs: number | null;
+  /** What it was expected to take and what it took, device-seconds; null where nothing was expected (earlier versions). */
+  cost: { expected: CostEstimate | null; deviceSeconds: number };
 }
 
 export interface Report {
@@ -318,7 +332,7 @@ export interface Report {
   axis: keyof Hyperparameters | null;
   /** Hyperparameters all trials share. */
   fixed: Partial<Hyperparameters>;
-  counts: { trials: number; completed: number; failed: number; missing: number };
+  counts: { trials: number; completed: number; failed: number; pruned: number; missing: number };
   settings: ReportSetting[];
   trials: ReportTrial[];
   /** Mean over trials: the teacher's own BLEU; teacher against itself (floor); untrained student (ceiling). */
@@ -338,6 +352,8 @@ export interface Report {
   importances: Importance[];
   findings: Finding[];
   failures: ReportFailure[];
+  /** Trials that the sweep gave up before their end; they take part in no comparison. */
+  pruned: ReportPruned[];
   /** Trials of the sweep without a result (cancelled). */
   missing: string[];
   warnings: Warning[];

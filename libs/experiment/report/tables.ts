@@ -260,6 +260,34 @@ export function failureTable(report: Report, language: Language): Table {
   };
 }
 
+/** Trials that were given up, with the reasons and what they had. */
+export function prunedTable(report: Report, language: Language): Table {
+  const word = (name: Word) => say(name, language);
+  const rows = report.pruned
+    .slice(0, MAX_TABLE_ROWS)
+    .map(({ trialId, label, seed, reason, epochs, validationLoss }) => [
+      trialId,
+      settingLabel(label, language),
+      String(seed),
+      String(epochs ?? 0),
+      validationLoss === undefined ? '–' : formatNumber(validationLoss),
+      reason,
+    ]);
+  return {
+    caption: word('pruned'),
+    columns: [
+      word('trial'),
+      word('setting'),
+      word('seed'),
+      word('epochsDone'),
+      MEASURES.validationLoss[language],
+      word('reason'),
+    ],
+    rows,
+    textColumns: [0, 1, 5],
+  };
+}
+
 function shownAt(setting: ReportSetting, name: CurveName): string {
   const value = setting.atHeadline[name];
   return value ? formatEstimate(value) : '–';
@@ -283,6 +311,11 @@ function grouped(value: number): string {
 
 /** What the tables leave out, in words; empty when they hold everything. */
 export function omissionNote(report: Report, language: Language): string {
-  const most = Math.max(report.settings.length, report.comparisons.length, report.failures.length);
+  const most = Math.max(
+    report.settings.length,
+    report.comparisons.length,
+    report.failures.length,
+    report.pruned.length,
+  );
   return most > MAX_TABLE_ROWS ? say('tablesCut', language, MAX_TABLE_ROWS) : '';
 }
