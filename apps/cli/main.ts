@@ -116,7 +116,12 @@ try {
     writeErr: (text) => process.stderr.write(text),
   });
   await program.parseAsync();
-  process.exit(0);
+  leave(0);
 } catch (error) {
-  process.exit(failure(error, texts));
+  leave(failure(error, texts));
+}
+
+/** Ends once everything that was printed has left: what a slow reader has not yet taken of a pipe would be lost. */
+function leave(code: number): void {
+  process.stdout.write('', () => process.stderr.write('', () => process.exit(code)));
 }

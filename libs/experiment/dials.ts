@@ -35,12 +35,18 @@ export function isTeacherDial(name: string): boolean {
 }
 
 /** Whether a teacher has a say at any time: a trial without is the baseline. */
-export function isTaught(hyperparameters: Hyperparameters): boolean {
+export function isTaught(
+  hyperparameters: Pick<Hyperparameters, 'distillWeight' | 'weightSchedule' | 'finalWeight' | 'featureWeight'>,
+): boolean {
   return hasSoftTerm(hyperparameters) || (hyperparameters.featureWeight ?? 0) > 0;
 }
 
 /** Whether the teacher's output counts at any time. */
-export function hasSoftTerm({ distillWeight, weightSchedule, finalWeight = 0 }: Hyperparameters): boolean {
+export function hasSoftTerm({
+  distillWeight,
+  weightSchedule,
+  finalWeight = 0,
+}: Pick<Hyperparameters, 'distillWeight' | 'weightSchedule' | 'finalWeight'>): boolean {
   return distillWeight > 0 || (isScheduled(weightSchedule) && finalWeight > 0);
 }
 

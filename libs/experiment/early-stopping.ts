@@ -2,7 +2,7 @@
 // MLSys 2020, in its stopping form): rungs after graceEpochs reduction^k epochs, at each of which the best one in `reduction` of
 // those that have reached it goes on. Pure: values and decisions are the record's (docs/decisions/0010).
 import { isTaught } from './dials.js';
-import type { RungDecision, RungValue, SweepRecord, TrialRole, TrialSpec } from './records.js';
+import type { RungDecision, RungValue, SweepRecord, TrialRole } from './records.js';
 import type { EarlyStopping, SweepRequest } from './requests.js';
 
 /** Epochs after which a training of so many is held against others; never its last. */
@@ -18,7 +18,7 @@ export function isSpared(
   {
     role,
     hyperparameters,
-  }: { role: TrialRole; hyperparameters: Pick<TrialSpec['hyperparameters'], 'temperature' | 'distillWeight'> },
+  }: { role: TrialRole; hyperparameters: Parameters<typeof isTaught>[0] & { temperature: number } },
 ): boolean {
   if (role !== 'requested') return true;
   return (baseline && !isTaught(hyperparameters)) || (reference && hyperparameters.temperature === 1);
