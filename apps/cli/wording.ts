@@ -46,6 +46,7 @@ const SHORT: Partial<Record<keyof Hyperparameters, string>> = {
   hardWeight: 'hard',
   featureWeight: 'features',
   featureTaps: 'taps-',
+  featureKind: 'matching-',
 };
 
 /** The hyper-parameters (seed left out) in which these trials differ; baselines differ from the rest by being ones. */

@@ -1,12 +1,16 @@
-// Feature matching: the student's hidden states are drawn towards the teacher's at one or two places. Where widths differ a linear
-// map goes between; it learns with the student, is part of its training's state and of no model.
+// Feature matching: the student's hidden states, or what its attention looks at, are drawn towards the teacher's at one or two places.
+// Where hidden states have other widths a linear map goes between; it learns with the student, is part of its training's state and of no model.
 import * as tf from '@tensorflow/tfjs-core';
 import { type DeepscShape, product, type RandomStream, type Weights } from '#semcom';
 
 /** After the semantic encoder; after the semantic decoder. */
 export type FeatureTap = 'encOut' | 'decOut';
 
+/** Hidden states, by their mean squared distance; or the attention of the last layer before the tap to its own input, by KL. */
+export type FeatureKind = 'hidden' | 'attention';
+
 export interface FeatureMatching {
+  kind?: FeatureKind;
   taps: readonly FeatureTap[];
   /** f of each student. */
   weight: readonly number[];
@@ -102,4 +106,36 @@ export function featureTerm(
       },
     };
   })(ours) as tf.Scalar;
+}
+
+/**
+ * f sum over kept rows and heads of KL(A_teacher || A_student) / (rows x heads), for the self-attention distributions A of the last layers
+ * (attention distillation of MiniLM, Wang et al. 2020, eq. 2 and 3); scores [K*size, heads, tokens, tokens] and the teacher's [size, …], as
+ * many heads, whatever the widths. Gradient at the scores: f (A_student - A_teacher) / (rows heads). Value and `record` as in featureTerm.
+ */
+export function attentionTerm(
+  scores: { student: tf.Tensor4D; teacher: tf.Tensor4D },
+  { keep, denominator }: FeatureRows,
+  weight: readonly number[],
+  record: (distances: tf.Tensor1D) => void,
+): tf.Scalar {
+  const [size, heads, tokens] = scores.teacher.shape;
+  const total = denominator * heads;
+  return tf.customGrad((...inputs: (tf.Tensor | tf.GradSaveFunc)[]) => {
+    const [student, save] = inputs as [tf.Tensor4D, tf.GradSaveFunc];
+    const rows = tf.tensor4d(keep, [size, 1, tokens, 1]);
+    const logTeacher = tf.logSoftmax(scores.teacher);
+    const wanted = tf.mul(tf.exp(logTeacher), rows);
+    const parts = tf.split(student, weight.length).map((one, k) =>
+      tf.tidy(() => {
+        const logStudent = tf.logSoftmax(one);
+        const sum = tf.sum(tf.mul(wanted, tf.sub(logTeacher, logStudent)));
+        const gradient = tf.mul(tf.sub(tf.mul(tf.exp(logStudent), rows), wanted), (weight[k] as number) / total);
+        return { sum, gradient };
+      }),
+    );
+    record(tf.div(tf.stack(parts.map(({ sum }) => sum)), total) as tf.Tensor1D);
+    save([tf.concat(parts.map(({ gradient }) => gradient))]);
+    return { value: tf.scalar(0), gradFunc: (_dy: tf.Tensor, saved: tf.Tensor[]) => tf.clone(saved[0] as tf.Tensor) };
+  })(scores.student) as tf.Scalar;
 }

@@ -11,6 +11,7 @@ import {
   encode,
   encodeForChannel,
   keepMask,
+  type LastLayerWatch,
   normalizePower,
   transmit,
   type Weights,
@@ -28,6 +29,9 @@ export interface Link {
   receiver: Sided;
 }
 
+/** What went into the last layer of the semantic encoder and of the semantic decoder; absent where that side was not computed. */
+export type LastInputs = { encoder?: tf.Tensor3D; decoder?: tf.Tensor3D };
+
 function groupsOf(weights: Weights): number {
   const [first] = weights.values();
   return first?.shape[0] as number;
@@ -39,8 +43,14 @@ export function linkGroups(link: Link): number {
 }
 
 /** Transmitter: encOut [Gt, N, d] and the symbols sent, of the profile's power, tx [Gt, N, 16]. */
-export function sendBatch(transmitter: Sided, batch: Batch, profile: ChannelUse['profile'], dropout?: Dropout) {
-  const encOut = encode(transmitter.weights, transmitter.shape, batch, dropout);
+export function sendBatch(
+  transmitter: Sided,
+  batch: Batch,
+  profile: ChannelUse['profile'],
+  dropout?: Dropout,
+  watch?: LastLayerWatch,
+) {
+  const encOut = encode(transmitter.weights, transmitter.shape, batch, dropout, watch);
   const tx = normalizePower(encodeForChannel(transmitter.weights, encOut), profile, keepMask(batch));
   return { encOut, tx };
 }
@@ -59,11 +69,11 @@ export function remember(receiver: Sided, rx: tf.Tensor3D): { memory: tf.Tensor3
 export function decodeReceived(
   receiver: Sided,
   rx: tf.Tensor3D,
-  options: { source: Batch; input: Batch; dropout?: Dropout | undefined },
+  options: { source: Batch; input: Batch; dropout?: Dropout | undefined; watch?: LastLayerWatch | undefined },
 ): tf.Tensor3D {
   const { memory, fold } = remember(receiver, rx);
-  const { source, input } = options;
-  const decOut = decode(receiver.weights, receiver.shape, memory, { source, input, fold }, options.dropout);
+  const { source, input, dropout, watch } = options;
+  const decOut = decode(receiver.weights, receiver.shape, memory, { source, input, fold }, dropout, watch);
   return fold === 1 ? decOut : tf.reshape(decOut, [fold, input.ids.length, receiver.shape.dModel]);
 }
 
@@ -79,8 +89,14 @@ export function passThrough(
   },
 ) {
   const { source, use } = options;
-  const { encOut, tx } = sendBatch(link.transmitter, source, use.profile, options.transmitterDropout);
+  const last: LastInputs = {};
+  const { encOut, tx } = sendBatch(link.transmitter, source, use.profile, options.transmitterDropout, (x) => {
+    last.encoder = x;
+  });
   const rx = transmit(tx, use, source.size, source.tokens);
-  const decOut = decodeReceived(link.receiver, rx, { ...options, dropout: options.receiverDropout });
-  return { encOut, rx, decOut };
+  const watch: LastLayerWatch = (x) => {
+    last.decoder = x;
+  };
+  const decOut = decodeReceived(link.receiver, rx, { ...options, dropout: options.receiverDropout, watch });
+  return { encOut, rx, decOut, last };
 }

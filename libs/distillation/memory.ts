@@ -1,6 +1,8 @@
 // How much memory a bundle will take at its peak, from its sizes alone: what is said before the start, so that a bundle that cannot
 // fit is seen in the log before the machine finds out. An estimate: the counts of tensors are those of the layers in libs/semcom.
+
 import { CHANNEL_WIDTH, type DeepscShape, parameterShapes } from '#semcom';
+import type { FeatureKind } from './features.js';
 import { chunkRowsFor } from './loss.js';
 import { isTrained, keptSide, type StudentKind } from './students.js';
 
@@ -22,6 +24,7 @@ export interface BundleSizes {
   composedLoss?: boolean;
   /** Places where hidden states are matched. */
   featureTaps?: number;
+  featureKind?: FeatureKind;
 }
 
 /** Bytes, by what they are for; `total` is the peak, with what the process itself takes. */
@@ -80,15 +83,17 @@ export function predictMemory(sizes: BundleSizes): PredictedMemory {
   const learns = parameterShapes(student).filter(({ name }) => isTrained(kind, name));
   const taps = sizes.featureTaps ?? 0;
   const wide = teacher?.dModel ?? 0;
-  const isMapped = taps > 0 && student.dModel !== wide;
+  const isOfAttention = sizes.featureKind === 'attention';
+  const isMapped = taps > 0 && !isOfAttention && student.dModel !== wide;
   const maps = isMapped ? taps * student.dModel * wide : 0;
   const trained = students * (learns.reduce((sum, { shape }) => sum + sizeOf(shape), 0) + maps);
   const taught = teacher ? parameterShapes(teacher).reduce((sum, { shape }) => sum + sizeOf(shape), 0) : 0;
   const rows = Math.ceil(sizes.batchSize / (sizes.parts ?? 1)) * sizes.tokens;
   const kept = keptSide(kind);
+  const matchedFloats = isOfAttention ? attentionFloats(student, sizes.tokens) : wide * featureTensors(isMapped);
   const onTape =
     students * rows * (kept === 'transmitter' ? 0 : transmitterFloats(student, sizes.tokens, counts)) +
-    students * rows * (receiverFloats(student, sizes.tokens, counts) + taps * wide * featureTensors(isMapped));
+    students * rows * (receiverFloats(student, sizes.tokens, counts) + taps * matchedFloats);
   const ofTeacher = teacher
     ? rows * (transmitterFloats(teacher, sizes.tokens, counts) + receiverFloats(teacher, sizes.tokens, counts))
     : 0;
@@ -111,6 +116,11 @@ export function predictMemory(sizes: BundleSizes): PredictedMemory {
 /** Tensors as wide as the teacher that a matched place leaves, a row each: differences and their gradients, and what a map makes. */
 function featureTensors(isMapped: boolean): number {
   return isMapped ? 5 : 3;
+}
+
+/** A row of scores a head, eight times (made, scaled, masked, their logarithms and gradients), and six times the width for q and k. */
+function attentionFloats({ dModel, heads }: DeepscShape, tokens: number): number {
+  return 8 * heads * tokens + 6 * dModel;
 }
 
 function layerFloats(shape: DeepscShape, tokens: number, layer: LayerCounts['encoder']): number {

@@ -7,11 +7,13 @@ import {
   type DeepscShape,
   type Dropout,
   frozen,
+  lastDecoderScores,
+  lastEncoderScores,
   shiftTargets,
   type Weights,
 } from '#semcom';
-import { type FeatureMatching, type FeatureRows, type FeatureTap, featureTerm } from './features.js';
-import { decodeReceived, passThrough, type Sided } from './link.js';
+import { attentionTerm, type FeatureMatching, type FeatureRows, type FeatureTap, featureTerm } from './features.js';
+import { decodeReceived, type LastInputs, passThrough, type Sided } from './link.js';
 import {
   chunkRowsFor,
   distillationLoss,
@@ -63,12 +65,14 @@ interface Taps {
   encOut: tf.Tensor3D | null;
   /** [K, N', d] */
   decOut: tf.Tensor3D;
+  last: LastInputs;
 }
 
 interface TeacherTaps {
   encOut: tf.Tensor3D;
   rx: tf.Tensor3D;
   decOut: tf.Tensor3D;
+  last: LastInputs;
 }
 
 /** Losses and gradients of one batch. `trained` holds exactly the parameters that learn, [K, …]. */
@@ -89,7 +93,8 @@ function runStep(model: BundleModel, trained: Weights, batch: Batch, use: Channe
   let features: tf.Tensor1D | undefined;
   const matched: tf.Tensor1D[] = [];
   const gradients = tf.tidy(() => {
-    const teacher = model.teacher ? teacherTaps(model.teacher, batch, use) : null;
+    const isWatched = model.features?.kind === 'attention';
+    const teacher = model.teacher ? teacherTaps(model.teacher, batch, use, isWatched) : null;
     const hiddenLoss = (hidden: tf.Tensor3D, kernel: tf.Tensor3D, bias: tf.Tensor) => {
       const wanted = learns ? (trained.has('dense.weight') ? 'all' : 'hidden') : 'none';
       const loss = distillationLoss({ hidden, kernel, bias }, teacherOutput(model.teacher, teacher), options, wanted);
@@ -115,8 +120,17 @@ function runStep(model: BundleModel, trained: Weights, batch: Batch, use: Channe
         const { features: matching } = model;
         const record = (distances: tf.Tensor1D) => matched.push(tf.keep(distances));
         const terms = matching.taps.map((tap) => {
+          const rows = featureRows(tap, batch, matching);
+          if (matching.kind === 'attention') {
+            const ours = sideOfTap(model, weights, tap);
+            const scores = {
+              student: scoresAt(tap, ours, batch, taps.last),
+              teacher: scoresAt(tap, model.teacher as Sided, batch, teacher.last),
+            };
+            return attentionTerm(scores, rows, matching.weight, record);
+          }
           const states = { student: taps[tap] as tf.Tensor3D, teacher: teacher[tap] };
-          return featureTerm(tap, weights, states, featureRows(tap, batch, matching), matching.weight, record);
+          return featureTerm(tap, weights, states, rows, matching.weight, record);
         });
         return tf.addN([measured, ...terms]);
       }
@@ -196,9 +210,13 @@ function lossOptions(model: BundleModel, batch: Batch): LossOptions {
 }
 
 /** The teacher's pass over the batch, without gradients. */
-function teacherTaps(teacher: Sided, batch: Batch, use: ChannelUse): TeacherTaps {
+/** The teacher's pass. What went into its last layers is kept where it is asked for only. */
+function teacherTaps(teacher: Sided, batch: Batch, use: ChannelUse, isWatched: boolean): TeacherTaps {
   const link = { transmitter: teacher, receiver: teacher };
-  return tf.tidy(() => passThrough(link, { source: batch, input: shiftTargets(batch).input, use }));
+  return tf.tidy(() => {
+    const { last, ...taps } = passThrough(link, { source: batch, input: shiftTargets(batch).input, use });
+    return { ...taps, last: isWatched ? last : {} };
+  });
 }
 
 function teacherOutput(teacher: Sided | null, taps: TeacherTaps | null): TeacherOutput | null {
@@ -222,12 +240,31 @@ function studentTaps(
   const own: Sided = { shape: model.student, weights: trained };
   const options = { source: batch, input: shiftTargets(batch).input };
   const { dropout } = model;
-  if (kept === 'transmitter')
-    return { encOut: null, decOut: decodeReceived(own, (teacher as TeacherTaps).rx, { ...options, dropout }) };
+  if (kept === 'transmitter') return receivedTaps(own, (teacher as TeacherTaps).rx, { ...options, dropout });
   // A frozen receiver passes gradients on but drops nothing out.
   const receiver = kept === 'receiver' ? frozenSide(model.teacher as Sided) : own;
   const receiverDropout = kept === 'receiver' ? undefined : dropout;
   return passThrough({ transmitter: own, receiver }, { ...options, use, transmitterDropout: dropout, receiverDropout });
+}
+
+function receivedTaps(own: Sided, rx: tf.Tensor3D, options: Parameters<typeof decodeReceived>[2]): Taps {
+  const last: LastInputs = {};
+  const watch = (x: tf.Tensor3D) => {
+    last.decoder = x;
+  };
+  return { encOut: null, decOut: decodeReceived(own, rx, { ...options, watch }), last };
+}
+
+/** Whose weights the student's pass uses before the tap: its own, or those of the receiver that is the teacher's. */
+function sideOfTap(model: BundleModel, trained: Weights, tap: FeatureTap): Sided {
+  if (tap === 'decOut' && keptSide(model.kind) === 'receiver') return frozenSide(model.teacher as Sided);
+  return { shape: model.student, weights: trained };
+}
+
+/** Self-attention scores of the last layer before the tap. */
+function scoresAt(tap: FeatureTap, { weights, shape }: Sided, batch: Batch, last: LastInputs): tf.Tensor4D {
+  if (tap === 'encOut') return lastEncoderScores(weights, shape, batch, last.encoder as tf.Tensor3D);
+  return lastDecoderScores(weights, shape, shiftTargets(batch).input, last.decoder as tf.Tensor3D);
 }
 
 function frozenSide(side: Sided): Sided {

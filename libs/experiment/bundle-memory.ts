@@ -29,11 +29,13 @@ export function bundleMemoryBytes(
   const keepsTransmitter = hyperparameters.distillPart === 'decoder' && hyperparameters.freezeKeptSide;
   const taps = matchedTaps(hyperparameters);
   const wide = teacher.architecture.dModel;
-  const isMapped = taps > 0 && student.dModel !== wide;
+  const isOfAttention = hyperparameters.featureKind === 'attention';
+  const isMapped = taps > 0 && !isOfAttention && student.dModel !== wide;
   const maps = isMapped ? taps * student.dModel * wide : 0;
   const trained = students * (trainedParameters(student, hyperparameters) + maps);
   const taught = countParameters(teacher.architecture).total;
-  const ofFeatures = taps * wide * (isMapped ? 5 : 3);
+  const ofAttention = 8 * student.heads * corpus.maxTokens + 6 * student.dModel;
+  const ofFeatures = taps * (isOfAttention ? ofAttention : wide * (isMapped ? 5 : 3));
   const onTape =
     students * rows * ((keepsTransmitter ? 0 : transmitterFloats(student)) + receiverFloats(student) + ofFeatures);
   const ofTeacher = rows * (transmitterFloats(teacher.architecture) + receiverFloats(teacher.architecture));

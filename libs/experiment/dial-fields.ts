@@ -1,6 +1,6 @@
 // The fields of the stronger dials: what a student asks of the loss and of its data. Lines of the table of hyperparameters (fields.ts).
 import type { Field } from './fields.js';
-import { DISTILL_LOSSES, FEATURE_TAPS, WEIGHT_SCHEDULES } from './terms.js';
+import { DISTILL_LOSSES, FEATURE_KINDS, FEATURE_TAPS, WEIGHT_SCHEDULES } from './terms.js';
 
 export const LOSS_FIELDS = {
   distillLoss: {
@@ -41,7 +41,8 @@ export const LOSS_FIELDS = {
   },
   featureWeight: {
     kind: 'number',
-    meaning: "Weight f of the mean squared distance of the student's hidden states from the teacher's; 0 matches none",
+    meaning:
+      "Weight f of the distance of the student's hidden states (or attention, see featureKind) from the teacher's; 0 matches none",
     default: 0,
     minimum: 0,
     maximum: 100,
@@ -51,6 +52,13 @@ export const LOSS_FIELDS = {
     meaning: 'Where hidden states are matched: after the semantic encoder, the semantic decoder, or both',
     default: 'both',
     choices: FEATURE_TAPS,
+  },
+  featureKind: {
+    kind: 'choice',
+    meaning:
+      "What is matched: hidden states (mean square), or the last layer's self-attention (KL, mean over heads and tokens)",
+    default: 'hidden',
+    choices: FEATURE_KINDS,
   },
 } as const satisfies Record<string, Field>;
 

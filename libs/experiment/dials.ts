@@ -13,6 +13,7 @@ export const DIALS = [
   'hardWeight',
   'featureWeight',
   'featureTaps',
+  'featureKind',
   'trainShare',
   'trainTopWords',
   'trainWords',
@@ -28,6 +29,7 @@ const TEACHER_DIALS = [
   'hardWeight',
   'featureWeight',
   'featureTaps',
+  'featureKind',
 ] as const satisfies (keyof Hyperparameters)[];
 
 export function isTeacherDial(name: string): boolean {
@@ -80,6 +82,7 @@ export function dropIdleDials(h: Hyperparameters, corpus: CorpusRecord): void {
   if (!h.weightSchedule && Math.abs((h.hardWeight ?? 0) - (1 - h.distillWeight)) < 1e-9) delete h.hardWeight;
   if (!h.featureWeight) delete h.featureWeight;
   if (h.featureWeight === undefined || h.featureTaps === 'both') delete h.featureTaps;
+  if (h.featureWeight === undefined || h.featureKind === 'hidden') delete h.featureKind;
   if (h.featureWeight !== undefined && keepsTransmitter(h)) h.featureTaps = 'decoder';
   const hasHardTerm = (h.hardWeight ?? 1 - Math.min(h.distillWeight, h.finalWeight ?? h.distillWeight)) > 0;
   if (!h.labelSmoothing || !hasHardTerm) delete h.labelSmoothing;

@@ -4,6 +4,7 @@ import type {
   ChannelProfile,
   DistillLoss,
   DistillPart,
+  FeatureKind,
   FeatureTaps,
   Initialization,
   WeightScheduleName,
@@ -26,6 +27,7 @@ export interface Hyperparameters {
   /** Weight of the distance of hidden states, and where: 0. */
   featureWeight?: number;
   featureTaps?: FeatureTaps;
+  featureKind?: FeatureKind;
   distillPart: DistillPart;
   studentLayers: number;
   /** Student width and feed-forward width; the teacher's when absent. */

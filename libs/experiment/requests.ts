@@ -27,6 +27,7 @@ import type {
   ChannelProfile,
   DistillLoss,
   DistillPart,
+  FeatureKind,
   FeatureTaps,
   Initialization,
   Search,
@@ -45,6 +46,7 @@ export class HyperparametersRequest {
   @Described(H.hardWeight) hardWeight?: number;
   @Described(H.featureWeight) featureWeight?: number;
   @Described(H.featureTaps) featureTaps?: FeatureTaps;
+  @Described(H.featureKind) featureKind?: FeatureKind;
   @Described(H.distillPart) distillPart?: DistillPart;
   @Described(H.studentLayers) studentLayers?: number;
   @Described(H.studentDModel) studentDModel?: number;

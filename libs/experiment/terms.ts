@@ -21,6 +21,9 @@ export type DistillLoss = (typeof DISTILL_LOSSES)[number];
 /** Where hidden states are matched: after the semantic encoder, after the semantic decoder, or at both. */
 export const FEATURE_TAPS = ['both', 'encoder', 'decoder'] as const;
 export type FeatureTaps = (typeof FEATURE_TAPS)[number];
+/** What is matched there: the hidden states, or what the last layer's attention looks at. */
+export const FEATURE_KINDS = ['hidden', 'attention'] as const;
+export type FeatureKind = (typeof FEATURE_KINDS)[number];
 
 /** How the teacher's weight goes from the first step to the last. */
 export const WEIGHT_SCHEDULES = ['constant', 'linear', 'cosine'] as const;

@@ -234,7 +234,7 @@ const DIALS_APART: readonly Dial[] = [
   ['labelSmoothing'],
   ['weightSchedule', 'finalWeight'],
   ['hardWeight'],
-  ['featureWeight', 'featureTaps'],
+  ['featureWeight', 'featureTaps', 'featureKind'],
   ['trainShare', 'trainTopWords', 'trainWords'],
 ];
 

@@ -16,6 +16,7 @@ import {
   feedForward,
   linear,
   parameter,
+  selfAttentionScores,
   type View,
 } from './layers.js';
 import type { Weights } from './weights.js';
@@ -82,8 +83,17 @@ function viewOf(batch: Batch, causal: boolean, groups: number, fold: number): Vi
   };
 }
 
+/** Is given the input of the last layer, [G, size*tokens, d]. */
+export type LastLayerWatch = (input: tf.Tensor3D) => void;
+
 /** The semantic encoder. Returns encOut [G, size*tokens, d]. */
-export function encode(weights: Weights, shape: DeepscShape, batch: Batch, dropout: Dropout = noDropout): tf.Tensor3D {
+export function encode(
+  weights: Weights,
+  shape: DeepscShape,
+  batch: Batch,
+  dropout: Dropout = noDropout,
+  watch?: LastLayerWatch,
+): tf.Tensor3D {
   const table = parameter(weights, 'encoder.embedding.weight');
   const extent: Extent = { groups: table.shape[0] as number, batch: batch.size, tokens: batch.tokens };
   const view = viewOf(batch, false, extent.groups, 1);
@@ -91,6 +101,7 @@ export function encode(weights: Weights, shape: DeepscShape, batch: Batch, dropo
   let x = embed(table, tf.tensor1d(batch.ids, 'int32'), extent, dropout());
   for (let i = 0; i < shape.encoderLayers; i++) {
     const layer = `encoder.enc_layers.${i}`;
+    if (i === shape.encoderLayers - 1) watch?.(x);
     // Without a gradient in the making, what a layer needed is given back when it is done.
     x = tf.tidy(() => {
       const y = addNorm(
@@ -151,6 +162,7 @@ export function decode(
   memory: tf.Tensor3D,
   { source, input, fold = 1 }: ReceiverInput,
   dropout: Dropout = noDropout,
+  watch?: LastLayerWatch,
 ): tf.Tensor3D {
   const table = parameter(weights, 'decoder.embedding.weight');
   const groups = table.shape[0] as number;
@@ -160,6 +172,7 @@ export function decode(
   let x = embed(table, tf.tensor1d(repeated(input.ids, fold), 'int32'), extent, dropout());
   for (let i = 0; i < shape.decoderLayers; i++) {
     const layer = `decoder.dec_layers.${i}`;
+    if (i === shape.decoderLayers - 1) watch?.(x);
     x = tf.tidy(() => {
       const y = addNorm(
         weights,
@@ -179,6 +192,22 @@ export function decode(
     });
   }
   return x;
+}
+
+/** Scores of the last encoder layer's self-attention, from that layer's input; [G*size, heads, tokens, tokens]. */
+export function lastEncoderScores(weights: Weights, shape: DeepscShape, batch: Batch, input: tf.Tensor3D): tf.Tensor4D {
+  const extent: Extent = { groups: input.shape[0], batch: batch.size, tokens: batch.tokens };
+  const hiding = sourceHiding(batch, extent.groups);
+  const name = `encoder.enc_layers.${shape.encoderLayers - 1}.mha`;
+  return selfAttentionScores(weights, name, input, { extent, heads: shape.heads, hiding });
+}
+
+/** The same of the last decoder layer's causal self-attention. `batch`: the decoder's input. */
+export function lastDecoderScores(weights: Weights, shape: DeepscShape, batch: Batch, input: tf.Tensor3D): tf.Tensor4D {
+  const extent: Extent = { groups: input.shape[0], batch: batch.size, tokens: batch.tokens };
+  const hiding = targetHiding(batch, extent.groups);
+  const name = `decoder.dec_layers.${shape.decoderLayers - 1}.self_mha`;
+  return selfAttentionScores(weights, name, input, { extent, heads: shape.heads, hiding });
 }
 
 function repeated<T extends Int32Array | Float32Array>(values: T, times: number): T {

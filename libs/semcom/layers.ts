@@ -172,8 +172,26 @@ function attendFused(...[weights, name, x, memory, options]: AttendArguments): t
 
 /** softmax(q k' / sqrt(width) + hiding) v over [G*batch, heads, tokens, width]. */
 export function weigh(query: tf.Tensor4D, key: tf.Tensor4D, value: tf.Tensor4D, hiding: tf.Tensor | null): tf.Tensor4D {
+  return tf.matMul(tf.softmax(attentionScores(query, key, hiding)), value) as tf.Tensor4D;
+}
+
+function attentionScores(query: tf.Tensor4D, key: tf.Tensor4D, hiding: tf.Tensor | null): tf.Tensor4D {
   const scores = tf.mul(tf.matMul(query, key, false, true), 1 / Math.sqrt(query.shape[3]));
-  return tf.matMul(tf.softmax(hiding ? tf.add(scores, hiding) : scores), value) as tf.Tensor4D;
+  return (hiding ? tf.add(scores, hiding) : scores) as tf.Tensor4D;
+}
+
+/**
+ * What a layer's attention to its own input x is the softmax of, q k' / sqrt(width) + hiding, [G*batch, heads, tokens, tokens]. Computed
+ * beside the layer itself, in plain operations: the fused one keeps no scores.
+ */
+export function selfAttentionScores(
+  weights: Weights,
+  name: string,
+  x: tf.Tensor3D,
+  { extent, heads, hiding }: { extent: Extent; heads: number; hiding: tf.Tensor | null },
+): tf.Tensor4D {
+  const of = (one: string) => splitHeads(linear(weights, `${name}.${one}`, x), extent, heads);
+  return attentionScores(of('wq'), of('wk'), hiding);
 }
 
 /**

@@ -22,6 +22,7 @@ const KINDS = [
   { batchSize: 1024 },
   { distillLoss: 'jsd' },
   { featureWeight: 1 },
+  { featureWeight: 1, featureKind: 'attention', featureTaps: 'encoder' },
   {
     featureWeight: 1,
     featureTaps: 'decoder',
@@ -48,6 +49,7 @@ test.each(KINDS.flatMap((kind) => [1, 8, 64].map((students) => ({ kind, students
       fusedLayers: true,
       composedLoss: hasComposedLoss(hyperparameters),
       featureTaps: matchedTaps(hyperparameters),
+      ...(hyperparameters.featureKind ? { featureKind: hyperparameters.featureKind } : {}),
     });
     const estimate = bundleMemoryBytes(hyperparameters, students, { architecture: teacher }, { maxTokens: tokens });
     expect(estimate / total).toBeCloseTo(1, 2);

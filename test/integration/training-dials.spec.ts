@@ -68,6 +68,7 @@ interface Student {
   hardWeight?: number;
   schedule?: WeightSchedule;
   featureWeight?: number;
+  featureKind?: 'attention';
 }
 
 /** Students that take the engine's own loss, and such that take the composed one. */
@@ -89,11 +90,15 @@ const MATCHED: Student[] = [
   { temperature: 1, distillWeight: 0, featureWeight: 2 },
 ];
 
+const ATTENTIVE: Student[] = MATCHED.map((student) => ({ ...student, featureKind: 'attention' }));
+
 function setupOf(students: Student[], settings: Partial<TrainingSetup['settings']> = {}): TrainingSetup {
   const data = sentences(72);
   const isMatched = students.some((one) => one.featureWeight !== undefined);
   const student = isMatched ? { ...SHAPE, ...NARROW } : SHAPE;
+  const kind = students[0]?.featureKind;
   const features: FeatureMatching = {
+    ...(kind ? { kind } : {}),
     taps: ['encOut', 'decOut'],
     weight: students.map((one) => one.featureWeight ?? 0),
   };
@@ -117,7 +122,7 @@ function setupOf(students: Student[], settings: Partial<TrainingSetup['settings'
     start: new Map([
       ...weightsFromArrays(student, arraysOf(2, student), { groups: students.length }),
       ...startProjections({
-        taps: isMatched ? features.taps : [],
+        taps: isMatched && !kind ? features.taps : [],
         student,
         teacher: SHAPE,
         students: students.length,
@@ -241,7 +246,7 @@ describe('students that turn dials', () => {
   });
 
   it('are taken up at any step to the same bytes, wherever their weight stands then', async () => {
-    for (const students of [USUAL, COMPOSED, MATCHED]) {
+    for (const students of [USUAL, COMPOSED, MATCHED, ATTENTIVE]) {
       const snapshots: TrainingSnapshot<Float32Array>[] = [];
       const whole = await trainStudents(setupOf(students), {
         atRest: (run: TrainingRun) => {

@@ -219,6 +219,7 @@ function configOf(context: BundleContext, trial: BundleJob['trials'][number], su
     hard_weight: h.hardWeight ?? null,
     feature_weight: h.featureWeight ?? 0,
     feature_taps: h.featureWeight ? (h.featureTaps ?? 'both') : null,
+    feature_kind: h.featureWeight ? (h.featureKind ?? 'hidden') : null,
     distill_part: h.distillPart,
     d_model: student.dModel,
     dff: student.dff,

@@ -24,7 +24,12 @@ export function featuresOf(trials: readonly Hyperparameters[]): { features?: Fea
     encoder: ['encOut'],
     decoder: ['decOut'],
   };
-  return { features: { taps: taps[first.featureTaps ?? 'both'], weight: trials.map((h) => h.featureWeight ?? 0) } };
+  const features: FeatureMatching = {
+    ...(first.featureKind ? { kind: first.featureKind } : {}),
+    taps: taps[first.featureTaps ?? 'both'],
+    weight: trials.map((h) => h.featureWeight ?? 0),
+  };
+  return { features };
 }
 
 /** How the trials' weights go on. */
@@ -49,13 +54,15 @@ export function slicedTrain(train: number[][], { trainShare, trainTopWords, trai
 
 /** The dials that a trial turns, for the log. */
 export function shownDials(h: Hyperparameters): string {
-  const { distillLoss, labelSmoothing, weightSchedule, finalWeight, hardWeight, featureWeight, featureTaps } = h;
+  const { distillLoss, labelSmoothing, weightSchedule, finalWeight, hardWeight, featureWeight } = h;
+  const { featureTaps = 'both', featureKind = 'hidden' } = h;
+  const what = featureKind === 'attention' ? 'attention' : 'features';
   return [
     ...(distillLoss ? [distillLoss] : []),
     ...(labelSmoothing ? [`smoothing ${labelSmoothing}`] : []),
     ...(weightSchedule ? [`${weightSchedule} to ${finalWeight ?? 0}`] : []),
     ...(hardWeight === undefined ? [] : [`hard ${hardWeight}`]),
-    ...(featureWeight ? [`features ${featureWeight} (${featureTaps ?? 'both'})`] : []),
+    ...(featureWeight ? [`${what} ${featureWeight} (${featureTaps})`] : []),
   ]
     .map((dial) => ` ${dial}`)
     .join('');

@@ -74,6 +74,7 @@ function tellStart(context: BundleContext, train: number[][]): number {
     fusedLayers: engine.lossKernel !== undefined,
     composedLoss: hasComposedLoss(h),
     featureTaps: matchedTaps(h),
+    ...(h.featureKind ? { featureKind: h.featureKind } : {}),
   });
   const list = job.trials.map(
     ({ spec: { hyperparameters: own } }) => `T ${own.temperature} a ${own.distillWeight}${shownDials(own)}`,
@@ -134,7 +135,7 @@ function setupOf(
         select: (name) => isTrained(kind, name),
       }),
       ...startProjections({
-        taps: matching.features?.taps ?? [],
+        taps: matching.features?.kind === 'attention' ? [] : (matching.features?.taps ?? []),
         student,
         teacher: teacher.shape,
         students: job.trials.length,

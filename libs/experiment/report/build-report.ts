@@ -173,6 +173,7 @@ const SHORT_NAMES: Partial<Record<Name, string>> = {
   hardWeight: 'hard',
   featureWeight: 'features',
   featureTaps: 'taps',
+  featureKind: 'matching',
   batchSize: 'batch',
   sentencesPerEpoch: 'sentences',
   learningRate: 'lr',
