@@ -1,7 +1,8 @@
 // Runs a study of docs/studies again, from nothing to its numbers: `npm run study -- temperature`. Starts a fleet of its own, makes
 // teacher and corpus, runs the sweeps, keeps the reports, and says which hashes and means equal those of NAME.results.json.
 // With --server URL (and SEMDISTILL_API_KEY) it uses a fleet that is there; with --record it writes NAME.results.json.
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname, join, resolve } from 'node:path';
@@ -50,12 +51,13 @@ try {
 }
 
 async function run() {
-  if (study.teacher.builtin) cli(['teacher', 'train', '--builtin', study.teacher.builtin]);
+  await cli('teacher', 'train', '--builtin', study.teacher.builtin);
   const sweeps = {};
   // All are asked for before the first is waited for, so that no worker is idle between them.
-  const ids = Object.entries(study.sweeps).map(([part, request]) => [part, submit(part, request)]);
+  const ids = [];
+  for (const [part, request] of Object.entries(study.sweeps)) ids.push([part, await submit(part, request)]);
   for (const [part, id] of ids) {
-    cli(['watch', id]);
+    console.log(await cli('watch', id));
     for (const format of ['html', 'md', 'csv', 'json']) {
       writeFileSync(join(state, `report-${part}.${format}`), await get(`/v1/sweeps/${id}/report.${format}`));
     }
@@ -66,11 +68,11 @@ async function run() {
   return { sweeps };
 }
 
-function submit(part, request) {
+async function submit(part, request) {
   const file = join(state, `sweep-${part}.json`);
   writeFileSync(file, JSON.stringify(request));
-  const args = ['sweep', file, '--no-wait', '--json', '--idempotency-key', `study-${name}-${part}`];
-  return JSON.parse(cli(args, 'quiet')).sweepId;
+  const printed = await cli('sweep', file, '--no-wait', '--json', '--idempotency-key', `study-${name}-${part}`);
+  return JSON.parse(printed).sweepId;
 }
 
 /** What must be equal for the study to hold: the models' hashes, and the means that its text speaks of. */
@@ -131,17 +133,17 @@ function rounded(value) {
   return value === undefined ? null : Number(value.toPrecision(6));
 }
 
-function cli(args, output = 'shown') {
+/** What a command of semdistill prints; what it says on the way is shown. */
+async function cli(...args) {
   const env = { ...process.env, SEMDISTILL_URL: fleet.url, SEMDISTILL_API_KEY: fleet.key };
-  const stdio = ['ignore', output === 'shown' ? 'inherit' : 'pipe', 'inherit'];
-  const { status, stdout } = spawnSync(process.execPath, [CLI, ...args], {
-    env,
-    stdio,
-    encoding: 'utf8',
-    maxBuffer: 1 << 30,
+  const child = spawn(process.execPath, [CLI, ...args], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+  let printed = '';
+  child.stdout.setEncoding('utf8').on('data', (text) => {
+    printed += text;
   });
-  if (status !== 0) throw new Error(`semdistill ${args[0]} ended with ${status}`);
-  return stdout;
+  const [code] = await once(child, 'close');
+  if (code !== 0) throw new Error(`semdistill ${args[0]} ended with ${code}`);
+  return printed;
 }
 
 async function startFleet() {
