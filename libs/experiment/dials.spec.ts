@@ -20,6 +20,7 @@ const USUAL = {
   hardWeight: 0.3,
   featureWeight: 0,
   featureTaps: 'decoder',
+  featureKind: 'attention',
   trainShare: 1,
   trainWords: [1, 1000],
 };
@@ -138,12 +139,13 @@ describe('bundles', () => {
       { featureWeight: 1 },
       { featureWeight: 2, distillWeight: 0.5 },
       { featureWeight: 1, featureTaps: 'encoder' },
+      { featureWeight: 1, featureKind: 'attention' },
     ];
     const planned = plan({ trials, baseline: false });
     const bundles = planBundles(planned, 64).map((bundle) =>
       bundle.map((id) => planned.findIndex(({ trialId }) => trialId === id)),
     );
-    expect(bundles).toEqual([[0, 1, 2], [3, 4, 5], [6], [7], [8, 9], [10]]);
+    expect(bundles).toEqual([[0, 1, 2], [3, 4, 5], [6], [7], [8, 9], [10], [11]]);
   });
 });
 

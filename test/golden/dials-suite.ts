@@ -2,7 +2,7 @@
 // backend, through the chunks that training takes.
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, it } from 'vitest';
-import { composedLossKernel, type Divergence, distillationLoss, featureTerm, type LossOptions, lossValues, plainLossKernel, SKIP_ROW } from '#distillation';
+import { attentionTerm, composedLossKernel, type Divergence, distillationLoss, featureTerm, type LossOptions, lossValues, plainLossKernel, SKIP_ROW } from '#distillation';
 import { golden } from './tiny-models.js';
 
 interface Case {
@@ -29,10 +29,20 @@ interface Features {
   projectionGradient: number[][] | null;
 }
 
-const { logits, cases, features } = golden<{
+interface Attention {
+  student: number[][][][];
+  teacher: number[][][][];
+  keep: number[];
+  weight: number;
+  kl: number;
+  gradient: number[][][][];
+}
+
+const { logits, cases, features, attention } = golden<{
   logits: { teacher: number[][]; student: number[][]; targets: number[] };
   cases: Case[];
   features: Features[];
+  attention: Attention;
 }>('dials.json');
 const words = logits.student[0]?.length as number;
 const rows = logits.targets.length;
@@ -144,6 +154,31 @@ export function describeDials(start: () => Promise<unknown>): void {
         expect(tf.memory().numTensors).toBe(before);
       },
     );
+
+    it('the distance of attention distributions, pads hidden and left out, and its gradient equal PyTorch', async () => {
+      await start();
+      const before = tf.memory().numTensors;
+      const student = tf.tensor4d([...attention.student, ...attention.student]);
+      const teacher = tf.tensor4d(attention.teacher);
+      const denominator = attention.keep.filter((keep) => keep === 1).length;
+      const rows = { keep: Float32Array.from(attention.keep), denominator };
+      let distances: number[] = [];
+      const { value, grads } = tf.tidy(() =>
+        tf.engine().gradients(
+          () =>
+            attentionTerm({ student, teacher }, rows, [attention.weight, 0], (found) => {
+              distances = [...found.dataSync()];
+            }),
+          [student],
+        ),
+      );
+      expect(distances).toHaveLength(2);
+      for (const distance of distances) close(distance, attention.kl);
+      const wanted = (attention.gradient as unknown as number[][]).flat(3) as unknown as number[];
+      grads[0]?.dataSync().forEach((x, at) => close(x, wanted[at] ?? 0));
+      tf.dispose([value, ...grads, student, teacher]);
+      expect(tf.memory().numTensors).toBe(before);
+    });
 
     it('composed, kl without smoothing is the usual loss', async () => {
       await start();

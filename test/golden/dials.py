@@ -74,6 +74,26 @@ def features(numbers, width):
     }
 
 
+def attention(numbers):
+    """Scores of two sentences of three tokens, two heads; the second sentence has two tokens and its third is hidden."""
+    hidden = torch.zeros(2, 1, 3, 3)
+    hidden[1, :, :, 2] = -1e9
+    draw = lambda: (2 * torch.randn(2, 2, 3, 3, generator=numbers)).mul(1000).round().div(1000) + hidden
+    student, teacher = draw().requires_grad_(), draw()
+    keep, weight = torch.tensor([[1.0, 1, 1], [1, 1, 0]]), 0.7
+    each = F.kl_div(F.log_softmax(student, -1), F.log_softmax(teacher, -1), log_target=True, reduction="none").sum(-1)
+    kl = (each * keep[:, None]).sum() / (keep.sum() * 2)
+    (weight * kl).backward()
+    return {
+        "student": student.tolist(),
+        "teacher": teacher.tolist(),
+        "keep": keep.flatten().tolist(),
+        "weight": weight,
+        "kl": kl.item(),
+        "gradient": student.grad.tolist(),
+    }
+
+
 def main():
     numbers = torch.Generator().manual_seed(8)
     rows, words = 6, 7
@@ -93,6 +113,7 @@ def main():
     ]
     path = Path(__file__).with_name("dials.json")
     made = {"logits": logits, "cases": cases, "features": [features(numbers, width) for width in (2, 3)]}
+    made["attention"] = attention(numbers)
     path.write_text(json.dumps(made, separators=(",", ":")) + "\n")
 
 

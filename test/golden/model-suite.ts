@@ -7,6 +7,7 @@ import {
   type Batch,
   type ChannelName,
   type ChannelUse,
+  type DeepscShape,
   decodeFromChannel,
   disposeWeights,
   forward,
@@ -275,17 +276,22 @@ export function describeGoldenModel(backend: Backend): void {
     const use = useOf({ unit: inputs.noise.unit, fading: inputs.fadingUnit }, inputs.cases.find((c) => c.name === 'student/deepsc-pytorch/awgn') as ForwardFile['cases'][number]);
     const teacher = tinyModel('teacher');
     const student = tinyModel('student');
-    const stepOf = (arrays: Map<string, Float32Array>, tap: 'encOut' | 'decOut', weight: number) => {
+    const stepOf = (
+      arrays: Map<string, Float32Array>,
+      tap: 'encOut' | 'decOut',
+      weight: number,
+      { kind, shape = student.shape }: { kind?: 'attention'; shape?: DeepscShape } = {},
+    ) => {
       const teacherWeights = weightsFromArrays(teacher.shape, teacher.arrays);
-      const trained = weightsFromArrays(student.shape, arrays);
+      const trained = weightsFromArrays(shape, arrays);
       const model: BundleModel = {
         kind: { part: 'full', freezeKeptSide: false },
-        student: student.shape,
+        student: shape,
         teacher: { shape: teacher.shape, weights: teacherWeights },
         temperature: [4],
         distillWeight: [0.7],
         lossKernel,
-        features: { taps: [tap], weight: [weight] },
+        features: { taps: [tap], weight: [weight], ...(kind ? { kind } : {}) },
       };
       const { values, gradients } = bundleGradients(model, trained, batchOf(inputs.ids), use);
       const read = new Map([...gradients].map(([name, gradient]) => [name, gradient.dataSync().slice() as Float32Array]));
@@ -301,16 +307,31 @@ export function describeGoldenModel(backend: Backend): void {
       expect(distillation).toEqual(without.distillation);
     });
 
-    it.each(['encOut', 'decOut'] as const)('at %s: the gradient of the total is what a small step changes it by', (tap) => {
-      const { gradients } = stepOf(student.arrays, tap, 5);
-      for (const name of ['encoder.enc_layers.1.ffn.w_1.weight', 'encoder.embedding.weight', 'decoder.dec_layers.1.ffn.w_2.weight']) {
+    it.each(['encOut', 'decOut'] as const)('at %s attention is matched: no distance of the teacher from itself, some of the student', (tap) => {
+      const [itself] = stepOf(teacher.arrays, tap, 1, { kind: 'attention', shape: teacher.shape }).values.features ?? [];
+      expect(Math.abs(itself as number)).toBeLessThan(1e-6);
+      expect(stepOf(student.arrays, tap, 1, { kind: 'attention' }).values.features?.[0]).toBeGreaterThan(1e-3);
+    });
+
+    const INSIDE = ['encoder.enc_layers.1.ffn.w_1.weight', 'encoder.embedding.weight', 'decoder.dec_layers.1.ffn.w_2.weight'];
+    const LOOKING = ['encoder.enc_layers.1.mha.wq.weight', 'encoder.embedding.weight', 'decoder.dec_layers.1.self_mha.wk.weight'];
+
+    it.each([
+      ['encOut', undefined, INSIDE],
+      ['decOut', undefined, INSIDE],
+      ['encOut', 'attention', LOOKING],
+      ['decOut', 'attention', LOOKING],
+    ] as const)('at %s (%s): the gradient of the total is what a small step changes it by', (tap, kind, names) => {
+      const how = kind ? { kind } : {};
+      const { gradients } = stepOf(student.arrays, tap, 5, how);
+      for (const name of names) {
         const gradient = gradients.get(name) as Float32Array;
         const norm = Math.hypot(...gradient);
         // Behind the encoder nothing moves its states, but the logits it does.
         expect(norm).toBeGreaterThan(0);
         const at = (step: number) => {
           const moved = (student.arrays.get(name) as Float32Array).map((w, i) => w + (step * (gradient[i] as number)) / norm);
-          return stepOf(new Map([...student.arrays, [name, moved]]), tap, 5).values.total[0] as number;
+          return stepOf(new Map([...student.arrays, [name, moved]]), tap, 5, how).values.total[0] as number;
         };
         const step = 4e-3;
         expectClose((at(step) - at(-step)) / (2 * step), norm, 2e-2);

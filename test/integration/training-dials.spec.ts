@@ -167,6 +167,7 @@ describe('students that turn dials', () => {
     ['that take the usual loss', USUAL],
     ['that take the composed loss', COMPOSED],
     ['whose hidden states are matched', MATCHED],
+    ['whose attention is matched', ATTENTIVE],
   ])('%s end in a bundle with the bytes they get alone', async (_, students) => {
     const together = await trainStudents(setupOf(students));
     const arrays = new Set<string>();
@@ -286,9 +287,13 @@ describe('students that turn dials', () => {
     expect([...(student?.arrays.keys() ?? [])].sort()).toEqual(model.sort());
   });
 
-  it('come nearer to the hidden states of the teacher the more these weigh', async () => {
+  it.each([
+    ['hidden states', undefined],
+    ['attention', 'attention' as const],
+  ])('come nearer to the %s of the teacher the more these weigh', async (_, featureKind) => {
     const distanceOf = async (featureWeight: number) => {
-      const setup = setupOf([{ temperature: 1, distillWeight: 0, featureWeight }], { epochs: 25, dropout: 0 });
+      const one = { temperature: 1, distillWeight: 0, featureWeight, ...(featureKind ? { featureKind } : {}) };
+      const setup = setupOf([one], { epochs: 25, dropout: 0 });
       const distances: number[] = [];
       await trainStudents(setup, {
         atRest: (run) => {
@@ -322,7 +327,7 @@ describe('students that turn dials', () => {
   it('lose nothing when a batch is computed in parts', async () => {
     // Quiet symbols are not scaled by this profile, so that parts and whole are the same but for rounding.
     const settings = { channelProfile: 'deepsc-pytorch' as const };
-    for (const students of [COMPOSED, MATCHED]) {
+    for (const students of [COMPOSED, MATCHED, ATTENTIVE]) {
       const whole = await trainStudents(setupOf(students, settings));
       const parts = await trainStudents({ ...setupOf(students, settings), microBatching: [{ step: 1, parts: 3 }] });
       whole.forEach((student, k) => {
@@ -334,7 +339,7 @@ describe('students that turn dials', () => {
   });
 
   it('leave as many tensors after 60 steps as after 1', async () => {
-    for (const students of [COMPOSED, MATCHED]) {
+    for (const students of [COMPOSED, MATCHED, ATTENTIVE]) {
       const tensors: number[] = [];
       await trainStudents(setupOf(students, { epochs: 15 }), { onStep: () => tensors.push(tf.memory().numTensors) });
       expect(tensors).toHaveLength(60);
