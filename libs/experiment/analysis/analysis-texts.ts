@@ -1,6 +1,6 @@
 // The words of an analysis in English and Chinese, and the names of what it measures: A is the reference, B the other.
 import { MEASURES } from '../report/measure-names.js';
-import type { Texts } from '../report/report.js';
+import { DECODED_CURVES, DIVERGENCE_CURVES, LIKELIHOOD_CURVES, type Texts } from '../report/report.js';
 import type { Language } from '../report/texts.js';
 
 const ANALYSIS_WORDS = {
@@ -72,40 +72,13 @@ export function sayOf(word: AnalysisWord, language: Language, ...values: (string
   return ANALYSIS_WORDS[word][language].replaceAll('{}', () => String(values[next++] ?? ''));
 }
 
-/** Measures of each model by itself, in reading order. */
-export const DECODED = [
-  'bleu1',
-  'bleu2',
-  'bleu3',
-  'bleu4',
-  'cumulativeBleu2',
-  'cumulativeBleu3',
-  'cumulativeBleu4',
-  'corpusBleu',
-  'exactSentences',
-  'wordErrorRate',
-  'sentenceSimilarity',
-  'sentenceSimilarityFloor',
-] as const;
-export const LIKELIHOOD = ['crossEntropy', 'tokenAccuracy', 'calibrationError'] as const;
-/** Measures between the two. */
-export const DISTANCES = [
-  'jsd',
-  'jsdShare',
-  'kl',
-  'reverseKl',
-  'top1Agreement',
-  'top5Overlap',
-  'agreementTeacherRight',
-  'agreementTeacherWrong',
-  'entropyGap',
-  'ckaEncOut',
-  'ckaChEncOut',
-  'ckaMemory',
-  'ckaDecOut',
-] as const;
+/** Measures of each model by itself, in reading order; and those between the two. */
+export { DECODED_CURVES as DECODED, DIVERGENCE_CURVES as DISTANCES, LIKELIHOOD_CURVES as LIKELIHOOD };
 
-export type AnalysisMeasure = (typeof DECODED)[number] | (typeof LIKELIHOOD)[number] | (typeof DISTANCES)[number];
+export type AnalysisMeasure =
+  | (typeof DECODED_CURVES)[number]
+  | (typeof LIKELIHOOD_CURVES)[number]
+  | (typeof DIVERGENCE_CURVES)[number];
 
 const OF_TWO: Partial<Record<AnalysisMeasure, Texts>> = {
   jsd: { en: 'JSD (nats per token)', zh: 'JSD（nat/词）' },
