@@ -54,7 +54,7 @@ export async function storeReport(
 ): Promise<StoredFile[]> {
   const stored: StoredFile[] = [];
   for (const { name, contentType, content } of files) {
-    const bytes = Buffer.from(content as string);
+    const bytes = typeof content === 'string' ? Buffer.from(content) : content;
     const facts = { size: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') };
     const key = keys.sweepReport(sweepId, name, version);
     await store.put(key, bytes, { ...facts, contentType });

@@ -7,10 +7,8 @@ import {
   isSpared,
   type RungDecision,
   type RungValue,
-  readSpending,
-  remembering,
+  readOverspending,
   rungEpochs,
-  type SpendingReader,
   type SweepRecord,
   type SweepRequest,
   type TrialResult,
@@ -25,9 +23,8 @@ import {
   type ObjectStore,
   putJsonIfAbsent,
   type Rung,
-  readBundleState,
   readSweepState,
-  readTrialEnding,
+  spendingReader,
 } from '#storage';
 import type { TrainerJob } from './trainer-protocol.js';
 
@@ -61,17 +58,13 @@ export class SweepRules {
   /** Prunes these open trials of a bundle that nobody has begun where the budget is spent; gives those that were. */
   async pruneUnaffordable(bundleId: string, trialIds: string[]): Promise<string[]> {
     const { store, sweep } = this;
-    const budget = budgetOf(sweep);
-    if (budget === undefined || trialIds.length === 0) return [];
-    if ((await readBundleState(store, bundleId)).hasBegun) return [];
-    const reader: SpendingReader = {
-      ending: (trialId) => readTrialEnding<TrialResult>(store, trialId, sweep),
-      bundle: (id) => readBundleState(store, id),
-    };
-    const { spent } = await readSpending(sweep, remembering(reader, resultsOf(sweep.sweepId)));
-    if (spent < budget) return [];
+    if (budgetOf(sweep) === undefined || trialIds.length === 0) return [];
+    const reader = spendingReader<TrialResult>(store, sweep);
+    if ((await reader.bundle(bundleId)).hasBegun) return [];
+    const over = await readOverspending(sweep, reader, resultsOf(sweep.sweepId));
+    if (!over) return [];
     for (const trialId of trialIds)
-      await putJsonIfAbsent(store, keys.trialPruned(trialId, sweep.sweepId), unaffordable(sweep, trialId, spent));
+      await putJsonIfAbsent(store, keys.trialPruned(trialId, sweep.sweepId), unaffordable(sweep, trialId, over.spent));
     return trialIds;
   }
 

@@ -66,6 +66,18 @@ export async function readSpending(
   return { spent: spentSeconds(sweep, results, running), waiting };
 }
 
+/** What a sweep with a budget has spent, once that is all of it, and which of its open trials nobody has begun; else undefined. */
+export async function readOverspending(
+  sweep: SweepRecord,
+  reader: SpendingReader,
+  known: Map<string, TrialResult>,
+): Promise<{ spent: number; waiting: string[] } | undefined> {
+  const budget = budgetOf(sweep);
+  if (budget === undefined) return undefined;
+  const spending = await readSpending(sweep, remembering(reader, known));
+  return spending.spent < budget ? undefined : spending;
+}
+
 /** A trial's share of the device time; of a failed one the share of the time from its attempt's start to its end. */
 export function secondsOf(result: TrialResult): number {
   const { status, summary, pruned, startedAt, finishedAt, bundleTrialIds } = result;

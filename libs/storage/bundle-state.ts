@@ -3,6 +3,7 @@ import { findJson } from './json-objects.js';
 import { keys } from './keys.js';
 import { listPages } from './listing.js';
 import { ObjectCorrupt, type ObjectStore } from './object-store.js';
+import { type AskingSweep, readTrialEnding } from './record-state.js';
 
 export interface BundleState {
   /** There is a checkpoint, or an attempt that has begun and not ended in good order. */
@@ -33,6 +34,14 @@ export async function readBundleState(store: ObjectStore, bundleId: string): Pro
     }
   }
   return found;
+}
+
+/** Reads of a sweep's trials and bundles what its spending is summed from. */
+export function spendingReader<Result>(store: ObjectStore, sweep: AskingSweep) {
+  return {
+    ending: (trialId: string) => readTrialEnding<Result>(store, trialId, sweep),
+    bundle: (bundleId: string) => readBundleState(store, bundleId),
+  };
 }
 
 /** A damaged pointer tells nothing, and keeps nobody from anything. */

@@ -1,5 +1,5 @@
 // The record: one interface, two stores (directory, S3), one place for keys. The only code that knows minio.
-export { type BundleState, readBundleState } from './bundle-state.js';
+export { type BundleState, readBundleState, spendingReader } from './bundle-state.js';
 export { contentDisposition } from './content-disposition.js';
 export type { SignUrl } from './directory-store.js';
 export { findJson, getJson, putJson, putJsonIfAbsent } from './json-objects.js';

@@ -3,7 +3,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import {
-  ADAM_ARITHMETIC,
   type BundleModel,
   bundleGradients,
   type Divergence,
@@ -11,7 +10,6 @@ import {
   type FeatureMatching,
   isProjection,
   type OptimizerFactory,
-  plainAdam,
   plainLossKernel,
   REFERENCE_ADAM,
   startProjections,
@@ -25,40 +23,20 @@ import {
   type WeightSchedule,
 } from '#distillation';
 import { startEngine } from '#engine';
-import {
-  collate,
-  type DeepscShape,
-  disposeWeights,
-  initialArrays,
-  parameterShapes,
-  RandomStream,
-  weightsFromArrays,
-} from '#semcom';
+import { collate, type DeepscShape, disposeWeights, parameterShapes, RandomStream, weightsFromArrays } from '#semcom';
+import { optimizerOf } from '../../apps/worker/trainer/engine-parts.js';
+import { arraysOf, SHAPE, sentences } from '../support/tiny-training.js';
 
 /** Narrower than the teacher: features are matched through a map that learns. */
 const NARROW = { dModel: 8, dff: 16 };
-
-const SHAPE: DeepscShape = { vocabularySize: 30, dModel: 16, dff: 32, heads: 2, encoderLayers: 1, decoderLayers: 1 };
 
 let engine: Awaited<ReturnType<typeof startEngine>>;
 let optimizer: OptimizerFactory;
 
 beforeAll(async () => {
   engine = await startEngine({ backend: 'auto' });
-  const { adam } = engine;
-  optimizer = adam ? (start, options) => adam(start, options, ADAM_ARITHMETIC) : plainAdam;
+  optimizer = optimizerOf(engine);
 });
-
-function sentences(count: number): number[][] {
-  const stream = new RandomStream(3, 'sentences');
-  return Array.from({ length: count }, () => [
-    1,
-    ...Array.from({ length: 3 + stream.integer(5) }, () => 4 + stream.integer(SHAPE.vocabularySize - 4)),
-    2,
-  ]);
-}
-
-const arraysOf = (seed: number, shape = SHAPE) => initialArrays(shape, (name) => new RandomStream(seed, name));
 
 interface Student {
   temperature: number;

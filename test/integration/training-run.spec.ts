@@ -3,7 +3,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import {
-  ADAM_ARITHMETIC,
   type AdamState,
   type LossKernel,
   type OptimizerFactory,
@@ -18,37 +17,17 @@ import {
   trainStudents,
 } from '#distillation';
 import { startEngine } from '#engine';
-import { type DeepscShape, initialArrays, RandomStream, weightsFromArrays } from '#semcom';
-
-const SHAPE: DeepscShape = {
-  vocabularySize: 30,
-  dModel: 16,
-  dff: 32,
-  heads: 2,
-  encoderLayers: 1,
-  decoderLayers: 1,
-};
+import { weightsFromArrays } from '#semcom';
+import { optimizerOf } from '../../apps/worker/trainer/engine-parts.js';
+import { arraysOf, SHAPE, sentences } from '../support/tiny-training.js';
 
 let engine: Awaited<ReturnType<typeof startEngine>>;
 let inPlaceOrPlain: OptimizerFactory;
 
 beforeAll(async () => {
   engine = await startEngine({ backend: 'auto' });
-  const { adam } = engine;
-  inPlaceOrPlain = adam ? (start, options) => adam(start, options, ADAM_ARITHMETIC) : plainAdam;
+  inPlaceOrPlain = optimizerOf(engine);
 });
-
-/** Sentences of 5 to 9 tokens, START and END included. */
-function sentences(count: number): number[][] {
-  const stream = new RandomStream(3, 'sentences');
-  return Array.from({ length: count }, () => [
-    1,
-    ...Array.from({ length: 3 + stream.integer(5) }, () => 4 + stream.integer(SHAPE.vocabularySize - 4)),
-    2,
-  ]);
-}
-
-const arraysOf = (seed: number) => initialArrays(SHAPE, (name) => new RandomStream(seed, name));
 
 interface Chosen {
   temperature?: number[];

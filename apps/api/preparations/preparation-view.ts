@@ -1,21 +1,13 @@
 // How a preparation (a corpus, teacher or hybrid being made, models being measured) is shown.
-import type { AnalysisResult, CrossDecoding, PreparationRequest, Verification } from '#experiment';
+import type { PreparationRequest, PreparationResult } from '#experiment';
 
-export interface PreparationView {
-  preparationId: string;
+export interface PreparationView extends Omit<PreparationResult, 'status' | 'finishedAt'> {
   kind: PreparationRequest['kind'];
   name: string;
-  status: 'queued' | 'running' | 'completed' | 'failed' | 'cancelled';
+  status: 'queued' | 'running' | PreparationResult['status'];
   /** What the workers of now lack for it; absent: nothing. */
   waitsFor?: string[];
   progress?: { fraction: number; message: string };
-  failure?: { reason: string };
-  corpusId?: string;
-  teacherId?: string;
-  hybridId?: string;
-  verification?: Verification;
-  crossDecoding?: CrossDecoding;
-  analysis?: AnalysisResult;
   createdAt: string;
   finishedAt?: string;
 }
